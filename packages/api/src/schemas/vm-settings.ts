@@ -1,0 +1,99 @@
+/**
+ * The settings of a VM: what should be. They are kept in the store and, rewritten at each change, beside the VM's
+ * disks in `vm.json`, from which the VM can be registered on another host (docs/formats/vm-settings.md).
+ */
+import { z } from 'zod';
+import { Bytes, Id, MacAddress, Name, Timestamp } from './common.ts';
+
+const MiB = 2 ** 20;
+const GiB = 2 ** 30;
+
+export const Profile = z.enum(['linux', 'windows', 'micro']).describe('what the guest system needs');
+export const Firmware = z.enum(['bios', 'uefi']);
+export const DiskFormat = z.enum(['qcow2', 'raw']);
+export const DiskBus = z.enum(['virtio', 'sata']);
+export const PortModel = z.enum(['virtio', 'e1000']);
+
+/** `user` needs no privilege; `bridge:NAME` attaches to a bridge of the host. */
+export const Network = z.string().regex(/^(user|bridge:[A-Za-z0-9][A-Za-z0-9._-]{0,14})$/);
+
+export const DiskSettings = z.strictObject({
+  id: Id,
+  name: Name.max(20).describe('the serial number that the guest sees; virtio carries 20 characters'),
+  bus: DiskBus,
+  format: DiskFormat,
+  /** Relative to the folder of `vm.json` when the file lies in it; absolute otherwise. */
+  path: z.string().min(1).max(4096),
+  sizeBytes: Bytes.min(1),
+  passThrough: z.boolean().describe('a block device of the host; no checkpoints, no tracked backup'),
+});
+
+export const PortSettings = z.strictObject({
+  id: Id,
+  name: Name.max(15),
+  network: Network,
+  model: PortModel,
+  mac: MacAddress,
+});
+
+export const CpuCount = z.int().min(1).max(1024);
+export const MemoryBytes = Bytes.min(16 * MiB)
+  .max(16 * 1024 * GiB)
+  .refine((bytes) => bytes % MiB === 0, 'Memory is a whole number of MiB');
+
+/** Started with the host, lowest order first; the next order begins `delayMs` after this VM was started. */
+export const Autostart = z.strictObject({
+  order: z.int().min(0).max(9999),
+  delayMs: z.int().min(0).max(3_600_000).default(0),
+});
+
+/** What the host does to the VM when the host itself shuts down. */
+export const Autostop = z.enum(['save', 'shutdown', 'stop']);
+
+export const BootDevice = z.string().regex(/^(disk|port):[A-Za-z0-9][A-Za-z0-9._-]{0,62}$|^cdrom$/);
+
+/** Direct kernel boot: files of an image, or of the host when an administrator names them. */
+export const KernelBoot = z.strictObject({
+  kernel: z.string().min(1).max(4096),
+  initrd: z.string().min(1).max(4096).nullable(),
+  cmdline: z.string().max(2048),
+});
+
+/** The VM version: what the guest sees of the machine, pinned when the VM is created (mission M8). */
+export const VmVersion = z.strictObject({
+  machineType: z.string().regex(/^[a-z0-9][a-z0-9.-]{0,63}$/),
+  cpuModel: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}(,[a-z0-9_.+-]+(=[a-z0-9_.-]+)?)*$/),
+});
+
+export const VmSettings = z.strictObject({
+  format: z.literal('corral-vm/1'),
+  id: Id,
+  name: Name,
+  createdAt: Timestamp,
+  /** Grows by one with each change; a host refuses an older one (invariant 3). */
+  generation: z.int().min(1),
+  /** Seen by the guest as vmgenid; changes on clone and on apply of a checkpoint. */
+  generationId: Id,
+  profile: Profile,
+  version: VmVersion,
+  cpus: CpuCount,
+  memoryBytes: MemoryBytes,
+  firmware: Firmware,
+  secureBoot: z.boolean(),
+  tpm: z.boolean(),
+  bootOrder: z.array(BootDevice).max(32),
+  kernel: KernelBoot.nullable(),
+  iso: z.string().min(1).max(4096).nullable(),
+  /** The image that the first disk or the kernel came from; kept from being deleted while `linked` or booted from. */
+  image: z.strictObject({ id: Id, linked: z.boolean() }).nullable(),
+  autostart: Autostart.nullable(),
+  autostop: Autostop,
+  disks: z.array(DiskSettings).max(64),
+  ports: z.array(PortSettings).max(16),
+});
+
+export type VmSettings = z.infer<typeof VmSettings>;
+export type DiskSettings = z.infer<typeof DiskSettings>;
+export type PortSettings = z.infer<typeof PortSettings>;
+export type Profile = z.infer<typeof Profile>;
+export type Network = z.infer<typeof Network>;
