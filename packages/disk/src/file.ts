@@ -41,7 +41,7 @@ export class DiskFile implements AsyncDisposable {
     let handle: FileHandle | undefined;
     try {
       // O_NONBLOCK: opening a named pipe that was put in the way must not hang.
-      handle = await open(path, openFlags[mode] | constants.O_CLOEXEC | constants.O_NONBLOCK, 0o600);
+      handle = await open(path, openFlags[mode] | constants.O_NONBLOCK, 0o600);
       const stat = await handle.stat();
       if (stat.isFile()) return new DiskFile(path, handle, stat.size);
       if (stat.isBlockDevice()) return new DiskFile(path, handle, await blockDeviceLength(handle, path));
