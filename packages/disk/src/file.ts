@@ -243,3 +243,6 @@ function asDiskError(cause: unknown, path: string, action: string, options?: Sig
   }
   return cause;
 }
+
+/** What a format needs of its file. Tests put a shim in its place that records, drops and reorders. */
+export type BlockFile = Pick<DiskFile, keyof DiskFile>;
