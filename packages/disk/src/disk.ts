@@ -149,6 +149,10 @@ export interface Disk extends AsyncDisposable {
   close(): Promise<void>;
 }
 
+export function wholeDisk(disk: Pick<Disk, 'info'>): Range {
+  return { offset: 0, length: disk.info.sizeBytes };
+}
+
 export interface OpenOptions extends SignalOptions {
   readonly readOnly: boolean;
 }
@@ -168,6 +172,11 @@ export interface CreateOptions extends SignalOptions {
   readonly identity?: DiskIdentity | undefined;
   /** qcow2: 32 subclusters to a cluster. */
   readonly extendedL2?: boolean | undefined;
+  /**
+   * Nobody sees the file before it is closed, as when it is renamed into place at the end: a driver may leave out all
+   * barriers and logs but the flush at the close. A crash then leaves a file that is worth nothing.
+   */
+  readonly scratch?: boolean | undefined;
 }
 
 /** What a new file would be, computed before anything is written. */
@@ -222,9 +231,12 @@ export interface ResizeOptions extends ProgressOptions {
   readonly shrink?: boolean | undefined;
 }
 
+/** Length of the file, and space that it takes on its volume, which for a sparse file is less. */
 export interface CompactReport {
   readonly fileBytesBefore: number;
   readonly fileBytesAfter: number;
+  readonly occupiedBytesBefore: number;
+  readonly occupiedBytesAfter: number;
 }
 
 /** A format: recognise, open, create, and what is done on the whole file. Every path is a plain file-system path. */

@@ -24,12 +24,15 @@ const openFlags: Readonly<Record<FileMode, number>> = {
 
 export class DiskFile implements AsyncDisposable {
   readonly path: string;
+  /** A file, not a block device: it has a length that can change, and holes. */
+  readonly isRegular: boolean;
   readonly #handle: FileHandle;
   #length: number;
   #open = true;
 
-  private constructor(path: string, handle: FileHandle, length: number) {
+  private constructor(path: string, handle: FileHandle, length: number, isRegular: boolean) {
     this.path = path;
+    this.isRegular = isRegular;
     this.#handle = handle;
     this.#length = length;
   }
@@ -43,8 +46,9 @@ export class DiskFile implements AsyncDisposable {
       // O_NONBLOCK: opening a named pipe that was put in the way must not hang.
       handle = await open(path, openFlags[mode] | constants.O_NONBLOCK, 0o600);
       const stat = await handle.stat();
-      if (stat.isFile()) return new DiskFile(path, handle, stat.size);
-      if (stat.isBlockDevice()) return new DiskFile(path, handle, await blockDeviceLength(handle, path));
+      if (stat.isFile()) return new DiskFile(path, handle, stat.size, true);
+      if (stat.isBlockDevice())
+        return new DiskFile(path, handle, await blockDeviceLength(handle, path), false);
       throw diskErrors.io({ path, action: 'open', reason: 'it is neither a file nor a block device' });
     } catch (cause) {
       await handle?.close();
