@@ -1,0 +1,70 @@
+/** One blob: compress, seal, and the way back with every length bounded. */
+import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
+import { asBuffer, keyedHash } from '../crypto/blake3.ts';
+import type { RepositoryKeys } from '../crypto/keys.ts';
+import { type Sealer, tagBytes } from '../crypto/sealer.ts';
+import { blockBytes, fanOut } from '../format/config.ts';
+import { type BlobKind, blobKind, isCompressed, lengthWord, storedLength } from '../format/length-word.ts';
+
+/** The section of blobs in a pack; their number is their offset. */
+export const blobSection = 1;
+export const idBytes = 32;
+export const nodeBytes = fanOut * idBytes;
+
+const compression = { params: { [constants.ZSTD_c_compressionLevel]: 1 } };
+
+/** The first byte of what a node's id is made of. Blocks have no such byte, but a key of their own. */
+const levels = Array.from({ length: 16 }, (_, level) => Buffer.of(level));
+
+export function blockId(keys: RepositoryKeys, content: Uint8Array): Buffer {
+  return keyedHash(keys.block, content);
+}
+
+export function nodeId(keys: RepositoryKeys, level: number, content: Uint8Array): Buffer {
+  return keyedHash(keys.node, levels[level]!, content);
+}
+
+/** What a blob of this kind may unpack to. */
+export function plainLimit(kind: BlobKind): number {
+  return kind === 'node' ? nodeBytes + 1 : blockBytes;
+}
+
+export interface EncodedBlob {
+  readonly stored: Buffer;
+  readonly word: number;
+}
+
+/** Compressed only where that saves a thirty-second: less is not worth the time of unpacking. */
+export function encodeBlob(sealer: Sealer, offset: number, kind: BlobKind, plain: Uint8Array): EncodedBlob {
+  const packed = zstdCompressSync(plain, compression);
+  const compressed = packed.length + (plain.length >>> 5) < plain.length;
+  const body = compressed ? packed : asBuffer(plain);
+  const stored = sealer.encrypted ? sealer.seal(blobSection, offset, body) : body;
+  return { stored, word: lengthWord(stored.length, compressed, kind) };
+}
+
+/** The content, or null if it is damaged. The caller compares its hash with the id. */
+export function decodeBlob(sealer: Sealer, offset: number, word: number, stored: Uint8Array): Buffer | null {
+  const limit = plainLimit(blobKind(word));
+  const overhead = sealer.encrypted ? tagBytes : 0;
+  if (stored.length !== storedLength(word) || stored.length > limit + overhead) return null;
+  const body = sealer.encrypted ? sealer.open(blobSection, offset, stored) : asBuffer(stored);
+  if (!body || !isCompressed(word)) return body;
+  try {
+    // One output chunk that holds the most allowed: a bomb stops at the limit, and nothing is copied together.
+    return zstdDecompressSync(body, { maxOutputLength: limit, chunkSize: limit + 64 });
+  } catch {
+    // Damaged or larger than a blob may be: both are damage to the caller.
+    return null;
+  }
+}
+
+/** Whether `plain` is what `id` names. A node's first byte is its level, so that it proves itself. */
+export function isContentOf(
+  keys: RepositoryKeys,
+  kind: BlobKind,
+  id: Uint8Array,
+  plain: Uint8Array,
+): boolean {
+  return keyedHash(kind === 'node' ? keys.node : keys.block, plain).equals(id);
+}

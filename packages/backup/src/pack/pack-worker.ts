@@ -1,0 +1,43 @@
+/** Entry of a worker thread: answers requests in order. */
+import { parentPort, workerData } from 'node:worker_threads';
+import { asBuffer } from '../crypto/blake3.ts';
+import type { RepositoryKeys } from '../crypto/keys.ts';
+import { PackWork } from './pack-work.ts';
+import type { WorkerRequest, WorkerSetup } from './worker-protocol.ts';
+
+/** Buffers arrive as plain Uint8Arrays. */
+function restoreKeys(keys: RepositoryKeys): RepositoryKeys {
+  return {
+    encrypted: keys.encrypted,
+    repositoryId: asBuffer(keys.repositoryId),
+    master: asBuffer(keys.master),
+    block: asBuffer(keys.block),
+    node: asBuffer(keys.node),
+    name: asBuffer(keys.name),
+  };
+}
+
+const work = new PackWork(restoreKeys((workerData as WorkerSetup).keys));
+
+parentPort!.on('message', ({ job, request }: { job: number; request: WorkerRequest }) => {
+  try {
+    const reply = work.do(request);
+    parentPort!.postMessage({ job, reply }, transfers(reply));
+  } catch (cause) {
+    // The error crosses as its code and text; the pool makes it an error again.
+    parentPort!.postMessage({ job, failure: cause instanceof Error ? cause.message : String(cause) });
+  }
+});
+
+function transfers(reply: object): ArrayBuffer[] {
+  const buffers = new Set<ArrayBuffer>();
+  const add = (value: unknown): void => {
+    if (value instanceof ArrayBuffer) buffers.add(value);
+    else if (ArrayBuffer.isView(value) && value.buffer instanceof ArrayBuffer) buffers.add(value.buffer);
+  };
+  for (const value of Object.values(reply)) {
+    if (Array.isArray(value)) for (const pack of value) for (const field of Object.values(pack)) add(field);
+    else add(value);
+  }
+  return [...buffers];
+}

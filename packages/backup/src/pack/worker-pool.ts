@@ -1,0 +1,92 @@
+/** A few worker threads that share the work of one repository. */
+import { availableParallelism } from 'node:os';
+import { Worker } from 'node:worker_threads';
+import type { RepositoryKeys } from '../crypto/keys.ts';
+import { repositoryErrors } from '../errors.ts';
+import type { ReplyOf, WorkerRequest, WorkerSetup } from './worker-protocol.ts';
+
+interface Job {
+  readonly resolve: (reply: never) => void;
+  readonly reject: (cause: unknown) => void;
+}
+
+interface Member {
+  readonly worker: Worker;
+  readonly jobs: Map<number, Job>;
+}
+
+const mostWorkers = 4;
+
+export class WorkerPool {
+  readonly size: number;
+  readonly #keys: RepositoryKeys;
+  readonly #members: Member[] = [];
+  #nextJob = 0;
+
+  constructor(keys: RepositoryKeys, size = Math.min(mostWorkers, availableParallelism())) {
+    this.#keys = keys;
+    this.size = size;
+  }
+
+  /** Starts the threads; the first request does it otherwise. */
+  start(): void {
+    while (this.#members.length < this.size) this.#members.push(this.#spawn());
+  }
+
+  /** Runs a request on the least busy thread. Buffers in `transfer` are gone for the caller. */
+  async run<R extends WorkerRequest>(request: R, transfer: ArrayBuffer[] = []): Promise<ReplyOf[R['type']]> {
+    this.start();
+    const member = this.#members.reduce((a, b) => (b.jobs.size < a.jobs.size ? b : a));
+    return await this.#send(member, request, transfer);
+  }
+
+  /** Runs a request on every thread: open packs lie in each. */
+  async runOnAll<R extends WorkerRequest>(request: R): Promise<ReplyOf[R['type']][]> {
+    return await Promise.all(this.#members.map((member) => this.#send(member, request, [])));
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#members.splice(0).map(({ worker }) => worker.terminate()));
+  }
+
+  #send<R extends WorkerRequest>(
+    member: Member,
+    request: R,
+    transfer: ArrayBuffer[],
+  ): Promise<ReplyOf[R['type']]> {
+    this.#nextJob += 1;
+    const job = this.#nextJob;
+    return new Promise((resolve, reject) => {
+      member.jobs.set(job, { resolve, reject });
+      if (member.jobs.size === 1) member.worker.ref();
+      member.worker.postMessage({ job, request }, transfer);
+    });
+  }
+
+  #spawn(): Member {
+    const setup: WorkerSetup = { keys: this.#keys };
+    const worker = new Worker(new URL('./pack-worker.ts', import.meta.url), { workerData: setup });
+    const member: Member = { worker, jobs: new Map() };
+    // An idle thread keeps no process alive.
+    worker.unref();
+    worker.on('message', (message: { job: number; reply?: unknown; failure?: string }) => {
+      const job = member.jobs.get(message.job);
+      member.jobs.delete(message.job);
+      if (member.jobs.size === 0) worker.unref();
+      if (message.failure === undefined) job?.resolve(message.reply as never);
+      else job?.reject(repositoryErrors['worker-failed']({ reason: message.failure }));
+    });
+    worker.on('error', (cause) => this.#lost(member, cause));
+    worker.on('exit', (code) => this.#lost(member, new Error(`exit code ${code}`)));
+    return member;
+  }
+
+  #lost(member: Member, cause: Error): void {
+    const at = this.#members.indexOf(member);
+    if (at >= 0) this.#members.splice(at, 1);
+    for (const job of member.jobs.values()) {
+      job.reject(repositoryErrors['worker-failed']({ reason: cause.message }, { cause }));
+    }
+    member.jobs.clear();
+  }
+}
