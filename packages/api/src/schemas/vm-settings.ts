@@ -17,6 +17,13 @@ export const PortModel = z.enum(['virtio', 'e1000']);
 /** `user` needs no privilege; `bridge:NAME` attaches to a bridge of the host. */
 export const Network = z.string().regex(/^(user|bridge:[A-Za-z0-9][A-Za-z0-9._-]{0,14})$/);
 
+/** How many disks and ports together can be plugged in: one PCIe root port each. */
+export const slotCount = 24;
+export const Slot = z
+  .int()
+  .min(0)
+  .max(slotCount - 1);
+
 export const DiskSettings = z.strictObject({
   id: Id,
   name: Name.max(20).describe('the serial number that the guest sees; virtio carries 20 characters'),
@@ -25,6 +32,8 @@ export const DiskSettings = z.strictObject({
   /** Relative to the folder of `vm.json` when the file lies in it; absolute otherwise. */
   path: z.string().min(1).max(4096),
   sizeBytes: Bytes.min(1),
+  /** PCIe root port of a virtio device; a saved or migrated VM must find it where it was. Null on another bus. */
+  slot: Slot.nullable(),
   passThrough: z.boolean().describe('a block device of the host; no checkpoints, no tracked backup'),
 });
 
@@ -34,6 +43,7 @@ export const PortSettings = z.strictObject({
   network: Network,
   model: PortModel,
   mac: MacAddress,
+  slot: Slot,
 });
 
 export const CpuCount = z.int().min(1).max(1024);
@@ -84,6 +94,8 @@ export const VmSettings = z.strictObject({
   bootOrder: z.array(BootDevice).max(32),
   kernel: KernelBoot.nullable(),
   iso: z.string().min(1).max(4096).nullable(),
+  /** Cloud-init seed made by Corral, attached as a second CD. */
+  seed: z.string().min(1).max(4096).nullable(),
   /** The image that the first disk or the kernel came from; kept from being deleted while `linked` or booted from. */
   image: z.strictObject({ id: Id, linked: z.boolean() }).nullable(),
   autostart: Autostart.nullable(),

@@ -1,0 +1,145 @@
+import { defineErrors, error } from '@corral/core/errors';
+
+export const vmErrors = defineErrors('vm', {
+  'not-found': error<{ vm: string }>(
+    404,
+    'No such VM',
+    (p) => `There is no VM "${p.vm}" on this host. "corral vm list" shows those that are.`,
+  ),
+  'name-taken': error<{ name: string }>(
+    409,
+    'The name is taken',
+    (p) => `A VM named "${p.name}" exists already. Choose another name, or rename that VM.`,
+  ),
+  'illegal-state': error<{ vm: string; action: string; state: string; legalStates: readonly string[] }>(
+    409,
+    'Not possible in this state',
+    (p) => `VM "${p.vm}" is ${p.state}; ${p.action} is possible when it is ${p.legalStates.join(' or ')}.`,
+  ),
+  changed: error<{ vm: string; expected: string; actual: string }>(
+    412,
+    'The VM was changed meanwhile',
+    (p) =>
+      `VM "${p.vm}" is at generation ${p.actual}, not ${p.expected}. Read it again and repeat the change.`,
+  ),
+  'disk-exists': error<{ vm: string; disk: string }>(
+    409,
+    'The disk exists',
+    (p) => `VM "${p.vm}" has a disk "${p.disk}" already. Choose another name.`,
+  ),
+  'disk-not-found': error<{ vm: string; disk: string }>(
+    404,
+    'No such disk',
+    (p) => `VM "${p.vm}" has no disk "${p.disk}". "corral vm disk list ${p.vm}" shows its disks.`,
+  ),
+  'port-exists': error<{ vm: string; port: string }>(
+    409,
+    'The port exists',
+    (p) => `VM "${p.vm}" has a port "${p.port}" already. Choose another name.`,
+  ),
+  'port-not-found': error<{ vm: string; port: string }>(
+    404,
+    'No such port',
+    (p) => `VM "${p.vm}" has no port "${p.port}". "corral vm port list ${p.vm}" shows its ports.`,
+  ),
+  'no-slot': error<{ vm: string; slots: number }>(
+    409,
+    'No free slot',
+    (p) => `VM "${p.vm}" has all its ${p.slots} slots for disks and ports in use. Remove one first.`,
+  ),
+  'bus-full': error<{ vm: string; bus: string; max: number }>(
+    409,
+    'The bus is full',
+    (p) => `VM "${p.vm}" can have ${p.max} disks on ${p.bus}. Use bus=virtio for more.`,
+  ),
+  'cannot-hotplug': error<{ vm: string; thing: string; reason: string }>(
+    409,
+    'Not while the VM runs',
+    (p) => `${p.thing} of VM "${p.vm}" cannot be changed while it runs: ${p.reason}. Shut it down first.`,
+  ),
+  'bad-disk': error<{ disk: string; reason: string }>(
+    400,
+    'The disk cannot be made',
+    (p) => `Disk "${p.disk}": ${p.reason}`,
+  ),
+  'bad-boot-device': error<{ device: string; known: readonly string[] }>(
+    400,
+    'No such boot device',
+    (p) => `"${p.device}" is in the boot order, but the VM has only: ${p.known.join(', ') || 'nothing'}.`,
+  ),
+  'no-memory': error<{ vm: string; wantedMiB: number; freeMiB: number; reserveMiB: number }>(
+    409,
+    'Not enough memory',
+    (p) =>
+      `VM "${p.vm}" needs ${p.wantedMiB} MiB of memory; this host has ${p.freeMiB} MiB left for VMs (its own reserve of ${p.reserveMiB} MiB kept). Stop another VM, or give this one less with "corral vm set ${p.vm} --memory".`,
+  ),
+  'qemu-failed': error<{ vm: string; lastWords: string }>(
+    500,
+    'QEMU could not run the VM',
+    (p) => `QEMU ended while VM "${p.vm}" was being started. Its last words: ${p.lastWords || '(none)'}`,
+  ),
+  'qemu-gone': error<{ vm: string }>(
+    409,
+    'The VM is not running',
+    (p) => `VM "${p.vm}" has no QEMU process.`,
+  ),
+  'shutdown-limit': error<{ vm: string; limitMs: number }>(
+    504,
+    'The guest did not shut down',
+    (p) =>
+      `The guest of VM "${p.vm}" did not shut down within ${p.limitMs} ms. It still runs. Try again, or turn it off with "corral vm stop ${p.vm}".`,
+  ),
+  'file-missing': error<{ vm: string; what: string; path: string }>(
+    409,
+    'A file of the VM is missing',
+    (p) =>
+      `The ${p.what} of VM "${p.vm}" is not there: ${p.path}. Put it back, or take it from the settings.`,
+  ),
+  'saved-damaged': error<{ vm: string; path: string; reason: string }>(
+    409,
+    'The saved memory cannot be used',
+    (p) =>
+      `The saved memory of VM "${p.vm}" (${p.path}) cannot be used: ${p.reason}. "corral vm discard-saved ${p.vm}" lets it start without.`,
+  ),
+  'unsupported-firmware': error<{ what: string; path: string; fix: string }>(
+    409,
+    'Firmware is not installed',
+    (p) => `${p.what} needs ${p.path}, which is not there. ${p.fix}`,
+  ),
+  'settings-damaged': error<{ path: string; reason: string }>(
+    500,
+    'The settings file cannot be read',
+    (p) => `The settings file ${p.path} cannot be read: ${p.reason}`,
+  ),
+});
+
+export const hostErrors = defineErrors('host', {
+  'qemu-missing': error<{ binary: string }>(
+    500,
+    'QEMU is missing',
+    (p) => `${p.binary} is not installed. Install the Debian package qemu-system-x86 ("npm start" does it).`,
+  ),
+  'qemu-too-old': error<{ version: string; least: string }>(
+    500,
+    'QEMU is too old',
+    (p) => `QEMU is version ${p.version}; Corral needs ${p.least} or newer. Upgrade qemu-system-x86.`,
+  ),
+  'bridge-missing': error<{ bridge: string }>(
+    409,
+    'No such bridge',
+    (p) =>
+      `There is no bridge "${p.bridge}" on this host. Create it ("ip link add ${p.bridge} type bridge"), or use the network "user".`,
+  ),
+  'needs-root': error<{ what: string }>(403, 'Needs root', (p) => `${p.what} needs corrald to run as root.`),
+  'command-failed': error<{ command: string; output: string }>(
+    500,
+    'A command failed',
+    (p) => `"${p.command}" failed: ${p.output || '(it printed nothing)'}`,
+  ),
+  'no-space': error<{ path: string; wantedBytes: number; freeBytes: number }>(
+    507,
+    'Not enough space',
+    (p) =>
+      `${p.path} has ${p.freeBytes} bytes free; ${p.wantedBytes} bytes are needed. Free some space first.`,
+  ),
+});

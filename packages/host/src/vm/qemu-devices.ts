@@ -1,0 +1,104 @@
+/**
+ * The devices of a VM as QEMU wants them, for the command line and for hot-plugging alike: a disk that was added
+ * to a running VM is, at the next start, the same device at the same address.
+ *
+ * Properties: QEMU's documentation, "Device Emulation", and `qemu-system-x86_64 -device NAME,help`.
+ */
+import type { DiskSettings, PortSettings } from '@corral/api/schemas/vm-settings';
+
+/** As JSON for `-device` and `device_add`. */
+export type DeviceOptions = Readonly<Record<string, string | number | boolean>> & { readonly driver: string };
+
+/** As JSON for `-blockdev` and `blockdev-add`. */
+export type BlockdevOptions = {
+  readonly [key: string]: string | number | boolean | BlockdevOptions | undefined;
+};
+
+export interface NetdevOptions {
+  readonly type: 'user' | 'tap';
+  readonly id: string;
+  readonly ifname?: string;
+}
+
+export const rootPortId = (slot: number): string => `slot${slot}`;
+/** Node names are at most 31 characters; names of disks are at most 20. */
+export const diskNode = (name: string): string => `disk-${name}`;
+export const diskFileNode = (name: string): string => `file-${name}`;
+export const diskDevice = (name: string): string => `disk-${name}`;
+export const portDevice = (name: string): string => `port-${name}`;
+export const portNetdev = (name: string): string => `net-${name}`;
+
+/** The file below a disk's format. Writes that fail for want of space pause the guest: see `diskDeviceOptions`. */
+export function diskFileOptions(disk: DiskSettings, qemuPath: string): BlockdevOptions {
+  return {
+    driver: disk.passThrough ? 'host_device' : 'file',
+    'node-name': diskFileNode(disk.name),
+    filename: qemuPath,
+    // Image locking is the second proof of "one writer" (invariant 1); 'auto' would go without where it fails.
+    locking: disk.passThrough ? 'auto' : 'on',
+    // io_uring is refused by sandboxed kernels; threads work everywhere.
+    aio: 'threads',
+    discard: 'unmap',
+  };
+}
+
+export function diskFormatOptions(disk: DiskSettings, backing: string | null): BlockdevOptions {
+  return {
+    driver: disk.format,
+    'node-name': diskNode(disk.name),
+    file: diskFileNode(disk.name),
+    discard: 'unmap',
+    'detect-zeroes': 'unmap',
+    ...(disk.format === 'qcow2' ? { backing: backing ?? undefined } : {}),
+  };
+}
+
+/**
+ * `werror=stop, rerror=stop`: an I/O error or a full volume stops the guest instead of reaching it, so it can go on
+ * when the cause is gone (QEMU's documentation, "blockdev", and event BLOCK_IO_ERROR).
+ */
+export function diskDeviceOptions(
+  disk: DiskSettings,
+  sataPort: number | null,
+  bootIndex: number | null,
+): DeviceOptions {
+  const common = {
+    id: diskDevice(disk.name),
+    drive: diskNode(disk.name),
+    serial: disk.name,
+    werror: 'stop',
+    rerror: 'stop',
+    'write-cache': 'on',
+    ...(bootIndex === null ? {} : { bootindex: bootIndex }),
+  };
+  return disk.bus === 'virtio'
+    ? { driver: 'virtio-blk-pci', ...common, bus: rootPortId(disk.slot ?? 0) }
+    : { driver: 'ide-hd', ...common, bus: `ide.${sataPort}` };
+}
+
+export function netdevOptions(port: PortSettings, tap: string | null): NetdevOptions {
+  const id = portNetdev(port.name);
+  return tap === null ? { type: 'user', id } : { type: 'tap', id, ifname: tap };
+}
+
+export function portDeviceOptions(port: PortSettings, bootIndex: number | null): DeviceOptions {
+  return {
+    driver: port.model === 'virtio' ? 'virtio-net-pci' : 'e1000e',
+    id: portDevice(port.name),
+    netdev: portNetdev(port.name),
+    mac: port.mac,
+    bus: rootPortId(port.slot),
+    // Without a ROM the firmware offers no network boot from it and starts sooner.
+    ...(bootIndex === null ? { romfile: '' } : { bootindex: bootIndex }),
+  };
+}
+
+/** The SATA port of each SATA disk: in the order of the settings, after the two that CDs have. */
+export function sataPorts(disks: readonly DiskSettings[]): Map<string, number> {
+  const sata = disks.filter((disk) => disk.bus === 'sata');
+  return new Map(sata.map((disk, index) => [disk.name, firstSataDiskPort + index]));
+}
+
+/** ICH9's controller has six ports; 0 and 1 are kept for the ISO and the seed. */
+export const firstSataDiskPort = 2;
+export const sataDiskCount = 4;
