@@ -3,6 +3,8 @@ import { connect, type Socket } from 'node:net';
 import { type JsonLine, type JsonLineLimits, JsonLineSplitter } from './json-lines.ts';
 
 export interface LineSocketHandlers {
+  /** Called before the lines of each piece that arrives. */
+  readonly onBytes?: (count: number) => void;
   readonly onLine: (line: JsonLine) => void;
   /** Called once. `cause` is the socket's error, if it had one. */
   readonly onClose: (cause: Error | undefined) => void;
@@ -17,6 +19,7 @@ export class LineSocket {
     this.#splitter = new JsonLineSplitter(limits);
     let cause: Error | undefined;
     socket.on('data', (chunk: Buffer) => {
+      handlers.onBytes?.(chunk.length);
       for (const line of this.#splitter.push(chunk)) {
         if (socket.destroyed) return;
         handlers.onLine(line);
@@ -70,6 +73,11 @@ export class LineSocket {
   send(value: unknown, options: { readonly delimiter?: boolean } = {}): void {
     const line = Buffer.from(`${JSON.stringify(value)}\n`);
     this.#socket.write(options.delimiter ? Buffer.concat([Buffer.of(0xff), line]) : line);
+  }
+
+  /** Bytes sent that the kernel has not taken yet, because the other side does not read. */
+  get unsentBytes(): number {
+    return this.#socket.writableLength;
   }
 
   destroy(): void {
