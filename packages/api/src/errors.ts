@@ -1,6 +1,5 @@
 /**
- * Errors that the contract itself names: those of HTTP, and those that hold for every resource, so that a client
- * tells "there is no such thing" from "it was changed meanwhile" in one way.
+ * Errors of HTTP itself. Those of a resource stand with the package that raises them; the routes name them by code.
  */
 import { defineErrors, error } from '@corral/core/errors';
 
@@ -87,41 +86,5 @@ export const apiErrors = defineErrors('api', {
     503,
     'The daemon is stopping',
     () => 'The daemon is stopping. Try again once it is up; running VMs are not affected.',
-  ),
-});
-
-export const resourceErrors = defineErrors('resource', {
-  'not-found': error<{ what: string; name: string }>(
-    404,
-    'Not found',
-    (p) => `There is no ${p.what} "${p.name}". List what there is, or check the name.`,
-  ),
-  exists: error<{ what: string; name: string }>(
-    409,
-    'Exists already',
-    (p) => `There is a ${p.what} "${p.name}" already. Choose another name, or change the existing one.`,
-  ),
-  'in-use': error<{ what: string; name: string; users: readonly string[] }>(
-    409,
-    'In use',
-    (p) => `The ${p.what} "${p.name}" is in use by ${p.users.join(', ')}. Delete or change these first.`,
-  ),
-  'illegal-state': error<{
-    what: string;
-    name: string;
-    action: string;
-    state: string;
-    legalStates: readonly string[];
-  }>(
-    409,
-    'Not possible in this state',
-    (p) =>
-      `The ${p.what} "${p.name}" is ${p.state}; ${p.action} is possible when it is ${p.legalStates.join(' or ')}.`,
-  ),
-  changed: error<{ what: string; name: string; expected: number; present: number }>(
-    412,
-    'Changed meanwhile',
-    (p) =>
-      `The ${p.what} "${p.name}" was changed meanwhile (generation ${p.present}; yours is ${p.expected}). Read it again and repeat the change.`,
   ),
 });

@@ -49,17 +49,47 @@ export interface Route {
   readonly errors: readonly string[];
 }
 
-type Specifics<R extends Route> = Omit<R, 'kind' | 'status' | 'etag' | 'errors'> &
-  Partial<Pick<R, 'status' | 'etag' | 'errors'>>;
+interface RouteDefaults {
+  readonly etag: 'none';
+  readonly errors: readonly [];
+}
+
+type RouteInput = Omit<Route, keyof RouteDefaults> & Partial<Pick<Route, keyof RouteDefaults>>;
 
 /** Fills in what most routes have alike, and keeps the exact types of the schemas. */
-export function route<const R extends Omit<Route, 'etag' | 'errors'> & Partial<Pick<Route, 'etag' | 'errors'>>>(
-  given: R,
-): R & Route {
+export function route<const R extends RouteInput>(given: R): R & Omit<RouteDefaults, keyof R> {
   return { etag: 'none', errors: [], ...given };
 }
 
-export type { Specifics };
+/** What a handler gets for a part of the request; undefined when the route has no such part. */
+export type ParsedPart<R, Part extends 'params' | 'query' | 'body'> = R extends {
+  readonly [K in Part]: infer S extends z.ZodType;
+}
+  ? z.output<S>
+  : undefined;
 
-type Output<S> = S extends z.ZodType ? z.output<S> : undefined;
-type Input<S> = S extends z.ZodType ? z.input<S> : undefined;
+/** What a caller gives for a part of the request; undefined when the route has no such part. */
+export type GivenPart<R, Part extends 'params' | 'query' | 'body'> = R extends {
+  readonly [K in Part]: infer S extends z.ZodType;
+}
+  ? z.input<S>
+  : undefined;
+
+/** The document that the route answers with, or the data of each event. */
+export type ResponseOf<R> = R extends { readonly response: infer S extends z.ZodType }
+  ? z.output<S>
+  : undefined;
+
+/** Errors that every route of this form can answer with, beside its own. */
+export function commonErrors(route: Route): readonly string[] {
+  const codes = ['api.unexpected', 'api.stopping'];
+  if (route.params || route.query || route.body) codes.push('api.invalid-request');
+  if (route.kind === 'websocket') codes.push('api.invalid-ticket', 'api.websocket-expected');
+  else if (route.role !== 'none') codes.push('api.unauthenticated', 'api.rate-limited');
+  if (route.kind !== 'websocket' && route.role !== 'none' && route.role !== 'viewer')
+    codes.push('api.forbidden');
+  if (route.body) codes.push('api.payload-too-large', 'api.unsupported-media-type');
+  if (route.body && route.body !== 'bytes') codes.push('api.malformed-json');
+  if (route.etag === 'required') codes.push('api.precondition-required');
+  return codes;
+}

@@ -1,0 +1,34 @@
+/** The contract: every route there is. An operation with no entry here does not exist (invariant 6). */
+import type { Route } from './route.ts';
+import { eventRoutes } from './routes/event-routes.ts';
+import { guestRoutes } from './routes/guest-routes.ts';
+import { hostRoutes } from './routes/host-routes.ts';
+import { imageRoutes } from './routes/image-routes.ts';
+import { operationRoutes } from './routes/operation-routes.ts';
+import { serviceRoutes } from './routes/service-routes.ts';
+import { tokenRoutes } from './routes/token-routes.ts';
+import { vmDiskRoutes } from './routes/vm-disk-routes.ts';
+import { vmPortRoutes } from './routes/vm-port-routes.ts';
+import { vmRoutes } from './routes/vm-routes.ts';
+import { vmScreenRoutes } from './routes/vm-screen-routes.ts';
+
+export const routes = {
+  ...hostRoutes,
+  ...imageRoutes,
+  ...vmRoutes,
+  ...vmDiskRoutes,
+  ...vmPortRoutes,
+  ...vmScreenRoutes,
+  ...guestRoutes,
+  ...operationRoutes,
+  ...eventRoutes,
+  ...tokenRoutes,
+  ...serviceRoutes,
+} satisfies Record<string, Route>;
+
+export type Routes = typeof routes;
+export type RouteId = keyof Routes;
+
+export function allRoutes(): readonly Route[] {
+  return Object.values(routes);
+}

@@ -1,0 +1,26 @@
+import { route } from '../route.ts';
+import { DoctorReport, Host } from '../schemas/host.ts';
+
+export const hostRoutes = {
+  'host.show': route({
+    id: 'host.show',
+    method: 'GET',
+    path: '/v1/host',
+    summary: 'Show the host',
+    role: 'viewer',
+    kind: 'json',
+    status: 200,
+    response: Host,
+  }),
+  'host.doctor': route({
+    id: 'host.doctor',
+    method: 'GET',
+    path: '/v1/host/doctor',
+    summary: 'Check the host against what is known to break such systems',
+    role: 'viewer',
+    kind: 'json',
+    status: 200,
+    response: DoctorReport,
+    errors: ['core.timeout'],
+  }),
+};
