@@ -5,7 +5,7 @@
  * one: a VM's user then needs no right to walk through the folders above (a home folder, say), and the length of
  * those does not count against the 107 bytes of a Unix socket's address (unix(7)).
  */
-import { chmod, mkdir } from 'node:fs/promises';
+import { chmod, type FileHandle, mkdir, open } from 'node:fs/promises';
 import { join, relative, resolve } from 'node:path';
 
 export interface VmPaths {
@@ -28,8 +28,12 @@ export interface VmPaths {
   readonly migrationSocket: string;
 }
 
-export class DataDirectory {
+/** Room in the address of a Unix socket (unix(7)). */
+const socketAddressBytes = 107;
+
+export class DataDirectory implements AsyncDisposable {
   readonly root: string;
+  #run: FileHandle | null = null;
 
   constructor(root: string) {
     this.root = resolve(root);
@@ -67,6 +71,15 @@ export class DataDirectory {
     return inside.startsWith('..') ? path : inside;
   }
 
+  /**
+   * Where this process connects to or listens on a socket below `run`. Where the path is longer than an address may
+   * be, it goes through the open folder.
+   */
+  socketAddress(path: string): string {
+    if (Buffer.byteLength(path) <= socketAddressBytes || !this.#run) return path;
+    return `/proc/self/fd/${this.#run.fd}/${relative(join(this.root, 'run'), path)}`;
+  }
+
   /** A path of the settings file: relative to the VM's folder, or absolute. */
   resolveInVm(id: string, path: string): string {
     return resolve(this.vm(id).folder, path);
@@ -78,5 +91,11 @@ export class DataDirectory {
       await mkdir(folder, { recursive: true, mode: 0o711 });
       await chmod(folder, 0o711);
     }
+    this.#run ??= await open(join(this.root, 'run'), 'r');
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#run?.close();
+    this.#run = null;
   }
 }

@@ -24,6 +24,12 @@ export const Slot = z
   .min(0)
   .max(slotCount - 1);
 
+/** A layer below the one that is written to. Never written while a VM runs on it. */
+export const DiskLayer = z.strictObject({
+  format: DiskFormat,
+  path: z.string().min(1).max(4096),
+});
+
 export const DiskSettings = z.strictObject({
   id: Id,
   name: Name.max(20).describe('the serial number that the guest sees; virtio carries 20 characters'),
@@ -32,6 +38,8 @@ export const DiskSettings = z.strictObject({
   /** Relative to the folder of `vm.json` when the file lies in it; absolute otherwise. */
   path: z.string().min(1).max(4096),
   sizeBytes: Bytes.min(1),
+  /** The layers below, nearest first: the record decides what lies on what, not a header (invariant 9). */
+  parents: z.array(DiskLayer).max(256),
   /** PCIe root port of a virtio device; a saved or migrated VM must find it where it was. Null on another bus. */
   slot: Slot.nullable(),
   passThrough: z.boolean().describe('a block device of the host; no checkpoints, no tracked backup'),
@@ -105,6 +113,7 @@ export const VmSettings = z.strictObject({
 });
 
 export type VmSettings = z.infer<typeof VmSettings>;
+export type DiskLayer = z.infer<typeof DiskLayer>;
 export type DiskSettings = z.infer<typeof DiskSettings>;
 export type PortSettings = z.infer<typeof PortSettings>;
 export type Profile = z.infer<typeof Profile>;

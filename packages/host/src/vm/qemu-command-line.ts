@@ -14,6 +14,7 @@ import {
   diskFormatOptions,
   type NetdevOptions,
   netdevOptions,
+  parentBlockdevs,
   portDeviceOptions,
   rootPortId,
   sataPorts,
@@ -34,11 +35,8 @@ export interface HostPart {
   readonly firmware: FirmwareFiles | null;
   /** Path of each disk, by name. */
   readonly diskPaths: ReadonlyMap<string, string>;
-  /** Node below each differencing disk, by the disk's name, and the blockdevs that make it. */
-  readonly backing: ReadonlyMap<
-    string,
-    { readonly node: string; readonly blockdevs: readonly BlockdevOptions[] }
-  >;
+  /** Paths of the layers below each disk, nearest first, by the disk's name. */
+  readonly parentPaths: ReadonlyMap<string, readonly string[]>;
   /** TAP device of each port on a bridge, by the port's name. */
   readonly taps: ReadonlyMap<string, string>;
   readonly kernel: { readonly kernel: string; readonly initrd: string | null } | null;
@@ -232,11 +230,10 @@ function tpm(vm: VmSettings, host: HostPart): string[] {
 function disks(vm: VmSettings, host: HostPart): string[] {
   const sata = sataPorts(vm.disks);
   return vm.disks.flatMap((disk) => {
-    const below = host.backing.get(disk.name);
     return [
-      ...(below?.blockdevs ?? []).flatMap(blockdev),
+      ...parentBlockdevs(disk, host.parentPaths.get(disk.name) ?? []).flatMap(blockdev),
       ...blockdev(diskFileOptions(disk, host.diskPaths.get(disk.name)!)),
-      ...blockdev(diskFormatOptions(disk, below?.node ?? null)),
+      ...blockdev(diskFormatOptions(disk)),
       ...device(diskDeviceOptions(disk, sata.get(disk.name) ?? null, bootIndex(vm, `disk:${disk.name}`))),
     ];
   });

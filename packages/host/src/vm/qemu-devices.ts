@@ -4,7 +4,7 @@
  *
  * Properties: QEMU's documentation, "Device Emulation", and `qemu-system-x86_64 -device NAME,help`.
  */
-import type { DiskSettings, PortSettings } from '@corral/api/schemas/vm-settings';
+import type { DiskLayer, DiskSettings, PortSettings } from '@corral/api/schemas/vm-settings';
 
 /** As JSON for `-device` and `device_add`. */
 export type DeviceOptions = Readonly<Record<string, string | number | boolean>> & { readonly driver: string };
@@ -24,6 +24,7 @@ export const rootPortId = (slot: number): string => `slot${slot}`;
 /** Node names are at most 31 characters; names of disks are at most 20. */
 export const diskNode = (name: string): string => `disk-${name}`;
 export const diskFileNode = (name: string): string => `file-${name}`;
+const parentNode = (name: string, index: number): string => `p${index}-${name}`;
 export const diskDevice = (name: string): string => `disk-${name}`;
 export const portDevice = (name: string): string => `port-${name}`;
 export const portNetdev = (name: string): string => `net-${name}`;
@@ -42,15 +43,37 @@ export function diskFileOptions(disk: DiskSettings, qemuPath: string): BlockdevO
   };
 }
 
-export function diskFormatOptions(disk: DiskSettings, backing: string | null): BlockdevOptions {
+/** `backing` is always given: without it QEMU would follow whatever the header names (invariant 5). */
+export function diskFormatOptions(disk: DiskSettings): BlockdevOptions {
   return {
     driver: disk.format,
     'node-name': diskNode(disk.name),
     file: diskFileNode(disk.name),
     discard: 'unmap',
     'detect-zeroes': 'unmap',
-    ...(disk.format === 'qcow2' ? { backing: backing ?? undefined } : {}),
+    ...backingOption(disk, parentBelow(disk, 0)),
   };
+}
+
+/** The layers below a disk, the lowest first, as QEMU has to open them. @param qemuPaths of `disk.parents` */
+export function parentBlockdevs(disk: DiskSettings, qemuPaths: readonly string[]): BlockdevOptions[] {
+  return disk.parents
+    .map((layer, index) => ({
+      driver: layer.format,
+      'node-name': parentNode(disk.name, index),
+      'read-only': true,
+      file: { driver: 'file', filename: qemuPaths[index]!, 'read-only': true, aio: 'threads' },
+      ...backingOption(layer, parentBelow(disk, index + 1)),
+    }))
+    .reverse();
+}
+
+function backingOption(layer: DiskLayer, backing: string | null): BlockdevOptions {
+  return layer.format === 'qcow2' ? { backing } : {};
+}
+
+function parentBelow(disk: DiskSettings, index: number): string | null {
+  return index < disk.parents.length ? parentNode(disk.name, index) : null;
 }
 
 /**

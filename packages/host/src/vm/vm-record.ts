@@ -21,6 +21,7 @@ const Process = z.strictObject({
 const SavedMemory = z.strictObject({
   savedAt: z.string(),
   sizeBytes: z.int(),
+  crc32: z.int(),
   qemuVersion: z.string(),
   /** Settings of the machine whose memory it is: it can only come back into the same one. */
   applied: VmSettings,

@@ -1,0 +1,49 @@
+/** What the operations on VMs work with. */
+
+import { isLegal, type VmAction, vmActions } from '@corral/core/vm-actions';
+import type { QmpClient } from '@corral/qmp/qmp-client';
+import type { DataDirectory } from '../data-directory.ts';
+import { vmErrors } from '../errors.ts';
+import type { AgentChannels } from '../guest/agent-channels.ts';
+import type { Logger } from '../logger.ts';
+import type { LaunchHost } from './launch.ts';
+import { writeSettingsFile } from './settings-file.ts';
+import type { EmitEvent } from './vm-events.ts';
+import type { VmRecord, VmRecords } from './vm-record.ts';
+import type { VmSupervisor } from './vm-supervisor.ts';
+
+export interface VmHost {
+  readonly directory: DataDirectory;
+  readonly records: VmRecords;
+  readonly supervisor: VmSupervisor;
+  readonly agents: AgentChannels;
+  readonly emit: EmitEvent;
+  readonly log: Logger;
+  /** Lowest user id for VMs; null where the daemon is not root, and QEMU runs as its user. */
+  readonly firstUid: number | null;
+  /** The accelerator is found out by a trial at the first start. */
+  readonly launchHost: () => Promise<LaunchHost>;
+  /** Begins `vm.start` as soon as the operation that runs now lets go of the VM. @returns the new operation's id */
+  readonly queueStart: (vmId: string, requestedBy: string) => Promise<string>;
+}
+
+/** @throws vm.illegal-state, which names the states in which the action is legal */
+export function requireLegal(host: VmHost, record: VmRecord, action: VmAction): void {
+  const { state } = host.supervisor.status(record);
+  if (isLegal(action, state)) return;
+  const { name } = record.settings;
+  throw vmErrors['illegal-state']({ vm: name, action, state, legalStates: vmActions[action] });
+}
+
+/** The monitor of a VM that runs, connected again where the daemon was restarted meanwhile. */
+export async function monitorOf(host: VmHost, id: string, signal: AbortSignal): Promise<QmpClient> {
+  const record = await host.records.get(id);
+  if (!record.process) throw vmErrors['qemu-gone']({ vm: record.settings.name });
+  return host.supervisor.attach(record, signal);
+}
+
+/** Brings the file beside the disks up to what the store holds. Repeatable. */
+export async function rewriteSettingsFile(host: VmHost, id: string): Promise<void> {
+  const { settings } = await host.records.get(id);
+  await writeSettingsFile(host.directory.vm(id).settings, settings);
+}

@@ -1,0 +1,326 @@
+/**
+ * Watches the QEMU processes of this host: one connection to each monitor, one status for each VM.
+ *
+ * After a restart nothing is believed from memory: `adoptAll` looks whether each recorded process still lives,
+ * connects to it again, asks for its status and tells what happened meanwhile (docs/design/0002-adoption.md).
+ *
+ *   attach ─ monitor connected ─▶ status from query-status, kept up to date by events
+ *              │ guest shut down (status 'shutdown')  → QEMU is told to quit
+ *              └ connection ends                      → process gone → 'off' (expected) or event vm.qemu-died
+ */
+import { delay, withLimit } from '@corral/core/abort';
+import { isCorralError } from '@corral/core/errors';
+import type { VmState } from '@corral/core/vm-actions';
+import { QmpClient } from '@corral/qmp/qmp-client';
+import type { QmpEvent } from '@corral/qmp/qmp-events';
+import type { DataDirectory } from '../data-directory.ts';
+import { vmErrors } from '../errors.ts';
+import type { Logger } from '../logger.ts';
+import { isAlive, killProcess, waitForExit } from '../process/process-identity.ts';
+import { exists } from './disk-files.ts';
+import { lastWords } from './qemu-log.ts';
+import type { EmitEvent, EventSubject } from './vm-events.ts';
+import { killVmProcesses } from './vm-processes.ts';
+import type { VmRecord, VmRecords } from './vm-record.ts';
+import { statusOfQemu, type VmStatus } from './vm-status.ts';
+
+type Activity = Extract<VmState, 'starting' | 'saving' | 'stopping'>;
+
+/** What is known of one QEMU. */
+interface Watched {
+  readonly id: string;
+  readonly qmp: QmpClient;
+  name: string;
+  status: VmStatus;
+  ioError: string | null;
+  /** Somebody is ending this process on purpose. */
+  endExpected: boolean;
+}
+
+export interface SupervisorOptions {
+  readonly directory: DataDirectory;
+  readonly records: VmRecords;
+  readonly emit: EmitEvent;
+  readonly log: Logger;
+  /** Takes away what the host made for a VM's run: TAP devices, sockets. Repeatable. */
+  readonly cleanUpRun: (record: VmRecord) => Promise<void>;
+}
+
+/** Within this QEMU answers `quit`; after it the process is killed. */
+const quitLimitMs = 10_000;
+const attachLimitMs = 30_000;
+const socketPollMs = 5;
+
+export class VmSupervisor {
+  readonly #options: SupervisorOptions;
+  readonly #watched = new Map<string, Watched>();
+  readonly #activities = new Map<string, Activity>();
+  readonly #waiters = new Set<() => void>();
+  readonly #background = new Set<Promise<void>>();
+  #closed = false;
+
+  constructor(options: SupervisorOptions) {
+    this.#options = options;
+  }
+
+  /** Takes up every VM that ran when the daemon ended. @param busy ids of VMs that an unfinished operation looks after */
+  async adoptAll(busy: ReadonlySet<string>): Promise<void> {
+    const records = await this.#options.records.list();
+    await Promise.all(records.map((record) => this.#adopt(record, busy.has(record.settings.id))));
+  }
+
+  async #adopt(record: VmRecord, busy: boolean): Promise<void> {
+    if (!record.process) return;
+    const { id, name } = record.settings;
+    if (await isAlive(record.process)) {
+      try {
+        await this.attach(record);
+        await this.#options.emit('vm.adopted', subject(record), { pid: record.process.pid });
+        return;
+      } catch (cause) {
+        this.#options.log.error({ err: cause, vm: name }, 'a running QEMU does not answer');
+        if (await isAlive(record.process)) throw cause;
+      }
+    }
+    if (!busy) await this.#reportGone(id, false);
+  }
+
+  /** Connects to the monitor of a QEMU that runs. Repeatable. */
+  async attach(record: VmRecord, signal?: AbortSignal): Promise<QmpClient> {
+    const { id, name } = record.settings;
+    const known = this.#watched.get(id);
+    if (known) return known.qmp;
+    const { directory } = this.#options;
+    const qmp = await QmpClient.connect(directory.socketAddress(directory.vm(id).qmpSocket), {
+      peer: `the monitor of VM "${name}"`,
+      limitMs: attachLimitMs,
+      ...(signal ? { signal } : {}),
+    });
+    const status: VmStatus = { state: 'starting', reason: null };
+    const watched: Watched = { id, qmp, name, status, ioError: null, endExpected: false };
+    this.#watched.set(id, watched);
+    qmp.subscribe((event) => this.#onEvent(watched, event));
+    this.#inBackground(qmp.closed.then(() => this.#onClosed(watched)));
+    await this.#refresh(watched);
+    return qmp;
+  }
+
+  /**
+   * Connects to a QEMU that was just started, as soon as it listens.
+   *
+   * @throws vm.qemu-gone when it ends instead
+   */
+  async attachStarting(record: VmRecord, signal: AbortSignal): Promise<QmpClient> {
+    const { qmpSocket } = this.#options.directory.vm(record.settings.id);
+    return withLimit(
+      `Starting QEMU of VM "${record.settings.name}"`,
+      attachLimitMs,
+      signal,
+      async (limited) => {
+        while (!(await exists(qmpSocket))) {
+          if (!record.process || !(await isAlive(record.process))) {
+            throw vmErrors['qemu-gone']({ vm: record.settings.name });
+          }
+          await delay(socketPollMs, limited);
+        }
+        return this.attach(record, limited);
+      },
+    );
+  }
+
+  /** @throws vm.qemu-gone */
+  monitor(record: VmRecord): QmpClient {
+    const watched = this.#watched.get(record.settings.id);
+    if (!watched) throw vmErrors['qemu-gone']({ vm: record.settings.name });
+    return watched.qmp;
+  }
+
+  isAttached(id: string): boolean {
+    return this.#watched.has(id);
+  }
+
+  status(record: VmRecord): VmStatus {
+    const { id } = record.settings;
+    const activity = this.#activities.get(id);
+    if (activity) return { state: activity, reason: null };
+    const watched = this.#watched.get(id);
+    if (watched) return watched.status;
+    if (record.process) return { state: 'stopping', reason: null };
+    return { state: record.saved ? 'saved' : 'off', reason: null };
+  }
+
+  /** While the returned handle is held the VM is shown as starting, saving or stopping. */
+  activity(id: string, activity: Activity): Disposable {
+    this.#activities.set(id, activity);
+    this.#changed();
+    return {
+      [Symbol.dispose]: () => {
+        this.#activities.delete(id);
+        this.#changed();
+      },
+    };
+  }
+
+  /** Waits until QEMU of this VM is gone and its record says so. Rejects with the signal's reason. */
+  async waitUntilGone(id: string, signal: AbortSignal): Promise<void> {
+    for (;;) {
+      signal.throwIfAborted();
+      const { promise, resolve, reject } = Promise.withResolvers<void>();
+      const onAbort = (): void => reject(signal.reason);
+      this.#waiters.add(resolve);
+      signal.addEventListener('abort', onAbort, { once: true });
+      try {
+        if (!this.#watched.has(id) && !(await this.#options.records.get(id)).process) return;
+        await promise;
+      } finally {
+        this.#waiters.delete(resolve);
+        signal.removeEventListener('abort', onAbort);
+      }
+    }
+  }
+
+  /**
+   * Ends QEMU on purpose: asks it to quit, which flushes the disks, and kills it if it does not. Repeatable; also
+   * finds a process that a daemon started just before it died.
+   */
+  async endQemu(id: string): Promise<void> {
+    const record = await this.#options.records.get(id);
+    const watched = this.#watched.get(id);
+    if (watched) watched.endExpected = true;
+    if (record.process && watched) await this.#quit(watched, record);
+    await killVmProcesses(this.#options.directory, id);
+    this.#watched.delete(id);
+    await this.#options.cleanUpRun(record);
+    await this.#options.records.update(id, (current) => ({ ...current, process: null }));
+    this.#changed();
+  }
+
+  /** Lets go of every VM; they run on. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    const watched = [...this.#watched.values()];
+    await Promise.all(watched.map(({ qmp }) => qmp.close()));
+    await Promise.all(this.#background);
+  }
+
+  async #quit(watched: Watched, record: VmRecord): Promise<void> {
+    try {
+      await watched.qmp.execute('quit', {}, { limitMs: quitLimitMs });
+    } catch (cause) {
+      // It may close the connection before it answers; one that hangs is killed below.
+      const expected = ['qmp.connection-lost', 'qmp.closed', 'core.timeout'];
+      if (!expected.some((code) => isCorralError(cause, code))) throw cause;
+    }
+    try {
+      await waitForExit('QEMU', record.process!, quitLimitMs);
+    } catch (cause) {
+      if (!isCorralError(cause, 'core.timeout')) throw cause;
+      await killProcess(`QEMU of VM "${watched.name}"`, record.process!);
+    }
+  }
+
+  async #refresh(watched: Watched): Promise<void> {
+    const { status } = await watched.qmp.execute('query-status');
+    if (status === 'io-error' && watched.ioError === null) watched.ioError = await ioErrorOf(watched.qmp);
+    if (status === 'running') watched.ioError = null;
+    watched.status = statusOfQemu(status, watched.ioError);
+    this.#changed();
+    if (status === 'shutdown') this.#inBackground(this.#finishShutdown(watched));
+  }
+
+  #onEvent(watched: Watched, event: QmpEvent): void {
+    switch (event.name) {
+      case 'BLOCK_IO_ERROR':
+        if (event.data.action === 'stop') {
+          const disk = (event.data['node-name'] ?? event.data.device).replace(/^disk-/, '');
+          watched.ioError = event.data.nospace
+            ? `the volume of disk "${disk}" is full`
+            : `disk "${disk}" reported an I/O error: ${event.data.reason}`;
+          this.#tell(watched, 'vm.paused-io-error', { reason: watched.ioError });
+        }
+        break;
+      case 'GUEST_PANICKED':
+        this.#tell(watched, 'vm.guest-panicked', {});
+        break;
+      case 'RESET':
+        if (event.data.guest) this.#tell(watched, 'vm.guest-reset', {});
+        break;
+      case 'STOP':
+      case 'RESUME':
+      case 'SHUTDOWN':
+      case 'SUSPEND':
+      case 'WAKEUP':
+        break;
+      default:
+        return;
+    }
+    this.#inBackground(this.#refresh(watched));
+  }
+
+  /** The guest has shut itself down and QEMU waits: let it end. */
+  async #finishShutdown(watched: Watched): Promise<void> {
+    if (watched.endExpected) return;
+    watched.endExpected = true;
+    const record = await this.#options.records.get(watched.id);
+    await this.#options.emit('vm.guest-shutdown', subject(record));
+    await this.endQemu(watched.id);
+  }
+
+  async #onClosed(watched: Watched): Promise<void> {
+    if (this.#closed || this.#watched.get(watched.id) !== watched || watched.endExpected) return;
+    this.#watched.delete(watched.id);
+    this.#changed();
+    // An operation that is starting it sees and tells this itself.
+    if (this.#activities.get(watched.id) === 'starting') return;
+    const record = await this.#options.records.find(watched.id);
+    if (!record?.process) return;
+    // The socket closes a moment before the process has ended.
+    await waitForExit(`QEMU of VM "${watched.name}"`, record.process, attachLimitMs);
+    await this.#reportGone(watched.id, true);
+  }
+
+  async #reportGone(id: string, seen: boolean): Promise<void> {
+    const { directory, emit, records, log } = this.#options;
+    const words = await lastWords(directory.vm(id).log);
+    const record = await records.get(id);
+    log.error({ vm: record.settings.name, lastWords: words }, 'QEMU died');
+    await emit('vm.qemu-died', subject(record), { lastWords: words, whileDaemonWasAway: !seen });
+    await this.endQemu(id);
+  }
+
+  #tell(watched: Watched, type: string, data: Record<string, string>): void {
+    const about: EventSubject = { kind: 'vm', id: watched.id, name: watched.name };
+    this.#inBackground(this.#options.emit(type, about, data));
+  }
+
+  #changed(): void {
+    for (const wake of [...this.#waiters]) wake();
+  }
+
+  /** Work that an event of QEMU started: nobody waits for it but `close`, so its failure is logged here. */
+  #inBackground(work: Promise<void>): void {
+    const settled = work.catch((cause: unknown) => {
+      const lost = ['qmp.connection-lost', 'qmp.closed'].some((code) => isCorralError(cause, code));
+      if (!lost) this.#options.log.error({ err: cause }, 'watching a VM failed');
+    });
+    this.#background.add(settled);
+    void settled.finally(() => this.#background.delete(settled));
+  }
+}
+
+export function subject(record: VmRecord): EventSubject {
+  return { kind: 'vm', id: record.settings.id, name: record.settings.name };
+}
+
+/** After an adoption the event with the reason is gone; the device still tells what kind of error it was. */
+async function ioErrorOf(qmp: QmpClient): Promise<string | null> {
+  for (const device of await qmp.execute('query-block')) {
+    const status = device['io-status'];
+    if (status === undefined || status === 'ok') continue;
+    const disk = (device.inserted?.['node-name'] ?? device.qdev ?? device.device).replace(/^disk-/, '');
+    return status === 'nospace'
+      ? `the volume of disk "${disk}" is full`
+      : `disk "${disk}" reported an I/O error`;
+  }
+  return null;
+}
