@@ -115,6 +115,7 @@ export type Vm = z.infer<typeof Vm>;
 export type VmCreate = z.infer<typeof VmCreate>;
 export type VmPatch = z.infer<typeof VmPatch>;
 export type VmClone = z.infer<typeof VmClone>;
+export type VmShutdown = z.infer<typeof VmShutdown>;
 export type DiskSource = z.infer<typeof DiskSource>;
 export type PortSource = z.infer<typeof PortSource>;
 export type SeedSource = z.infer<typeof SeedSource>;

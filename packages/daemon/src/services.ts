@@ -1,0 +1,157 @@
+/**
+ * What the API's handlers need of the rest of the daemon: narrow interfaces, which packages/host implements and
+ * main.ts wires. A VM, an image or a disk is named by its name or its id; what is not there raises the resource's
+ * own error. Whatever changes something long-lived gives back the operation that does it (invariant 2).
+ */
+import type { Duplex } from 'node:stream';
+import type { Role } from '@corral/api/roles';
+import type { Event, EventFollowQuery, EventListQuery } from '@corral/api/schemas/event';
+import type { GuestExec, GuestExecResult, GuestInfo, KeyValue } from '@corral/api/schemas/guest';
+import type { DoctorReport, Host } from '@corral/api/schemas/host';
+import type { Image, ImageBuild, ImageImport } from '@corral/api/schemas/image';
+import type { OperationState } from '@corral/api/schemas/operation';
+import type { TicketKind } from '@corral/api/schemas/ticket';
+import type {
+  DiskSource,
+  PortSource,
+  Vm,
+  VmClone,
+  VmCreate,
+  VmPatch,
+  VmShutdown,
+} from '@corral/api/schemas/vm';
+import type { OperationSnapshot } from '@corral/operation/operation';
+
+/** Who asks. */
+export interface Caller {
+  /** For logs, events and `requestedBy`: `token ci` or `socket`. */
+  readonly name: string;
+  readonly role: Role;
+}
+
+export interface HostService {
+  show(): Promise<Host>;
+  doctor(signal: AbortSignal): Promise<DoctorReport>;
+}
+
+export interface ImageService {
+  list(): Promise<readonly Image[]>;
+  /** @throws image.not-found */
+  show(image: string): Promise<Image>;
+  /** @throws image.exists */
+  import(input: ImageImport, caller: Caller): Promise<OperationSnapshot>;
+  build(input: ImageBuild, caller: Caller): Promise<OperationSnapshot>;
+  /** @throws image.not-found, image.in-use */
+  delete(image: string, caller: Caller): Promise<OperationSnapshot>;
+}
+
+/** Actions that need no more than the VM. */
+export type PlainVmAction = 'start' | 'stop' | 'pause' | 'resume' | 'save' | 'discard-saved' | 'reset';
+
+export interface VmService {
+  list(): Promise<readonly Vm[]>;
+  /** @throws vm.not-found */
+  show(vm: string): Promise<Vm>;
+  create(input: VmCreate, caller: Caller): Promise<OperationSnapshot>;
+  /**
+   * @param expectedGeneration null: whatever is there
+   * @throws vm.changed when the VM is at another generation
+   */
+  update(
+    vm: string,
+    patch: VmPatch,
+    expectedGeneration: number | null,
+    caller: Caller,
+  ): Promise<OperationSnapshot>;
+  /** As `update`. */
+  delete(vm: string, expectedGeneration: number | null, caller: Caller): Promise<OperationSnapshot>;
+  clone(vm: string, input: VmClone, caller: Caller): Promise<OperationSnapshot>;
+  act(vm: string, action: PlainVmAction, caller: Caller): Promise<OperationSnapshot>;
+  shutdown(vm: string, input: VmShutdown, caller: Caller): Promise<OperationSnapshot>;
+  addDisk(vm: string, disk: DiskSource, caller: Caller): Promise<OperationSnapshot>;
+  removeDisk(
+    vm: string,
+    disk: string,
+    options: { readonly keep: boolean },
+    caller: Caller,
+  ): Promise<OperationSnapshot>;
+  addPort(vm: string, port: PortSource, caller: Caller): Promise<OperationSnapshot>;
+  removePort(vm: string, port: string, caller: Caller): Promise<OperationSnapshot>;
+}
+
+export interface GuestFile {
+  /** Null where the agent does not say. */
+  readonly sizeBytes: number | null;
+  readonly content: AsyncIterable<Uint8Array>;
+}
+
+/** Every call is bounded in time by the implementation, and ends when the signal aborts. */
+export interface GuestService {
+  info(vm: string, signal: AbortSignal): Promise<GuestInfo>;
+  exec(vm: string, input: GuestExec, signal: AbortSignal): Promise<GuestExecResult>;
+  readFile(vm: string, path: string, maxBytes: number, signal: AbortSignal): Promise<GuestFile>;
+  /** @returns bytes written */
+  writeFile(
+    vm: string,
+    path: string,
+    content: AsyncIterable<Uint8Array>,
+    signal: AbortSignal,
+  ): Promise<number>;
+  listKeyValues(vm: string, signal: AbortSignal): Promise<readonly KeyValue[]>;
+  /** A pair that the host wrote. */
+  putKeyValue(vm: string, key: string, value: string, signal: AbortSignal): Promise<KeyValue>;
+  /** @throws guest.key-not-found */
+  deleteKeyValue(vm: string, key: string, signal: AbortSignal): Promise<void>;
+}
+
+export interface ScreenService {
+  /** Whether the VM could be opened now. @throws vm.not-found, vm.illegal-state @returns its id */
+  check(vm: string, kind: TicketKind): Promise<string>;
+  /** The bytes of the serial port or of the VNC server. Ends when either side does. */
+  open(vmId: string, kind: TicketKind, signal: AbortSignal): Promise<Duplex>;
+}
+
+export interface OperationQuery {
+  readonly limit: number;
+  readonly after: string | undefined;
+  readonly state: OperationState | undefined;
+  readonly target: string | undefined;
+}
+
+export interface OperationPage {
+  readonly items: readonly OperationSnapshot[];
+  readonly next: string | null;
+}
+
+export interface OperationService {
+  /** Newest first. */
+  list(query: OperationQuery): Promise<OperationPage>;
+  /** @throws operation.not-found */
+  show(id: string): Promise<OperationSnapshot>;
+  /** @throws operation.not-cancellable */
+  cancel(id: string, caller: Caller): Promise<OperationSnapshot>;
+  /** @throws operation.not-stuck */
+  retry(id: string, caller: Caller): Promise<OperationSnapshot>;
+  /** The present state, unless its revision is `afterRevision`, and every later one; ends when the operation has. */
+  follow(id: string, afterRevision: number | null, signal: AbortSignal): AsyncIterable<OperationSnapshot>;
+}
+
+export interface EventService {
+  list(query: EventListQuery): Promise<{ readonly items: readonly Event[]; readonly next: string | null }>;
+  /**
+   * Events after `query.after`, or from now on, until the signal aborts.
+   *
+   * @throws api.history-gone when events after it are no longer kept
+   */
+  follow(query: EventFollowQuery, signal: AbortSignal): AsyncIterable<Event>;
+}
+
+export interface Services {
+  readonly host: HostService;
+  readonly images: ImageService;
+  readonly vms: VmService;
+  readonly guests: GuestService;
+  readonly screens: ScreenService;
+  readonly operations: OperationService;
+  readonly events: EventService;
+}
