@@ -1,0 +1,84 @@
+/**
+ * The tiers of the tests: `unit` lies beside the code, `rules` is test/rules.test.ts, and each folder under test/ is
+ * one more. A filter is `TIER` or `TIER/START-OF-PATH`.
+ */
+import { globSync, readdirSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+
+export interface Tier {
+  readonly name: string;
+  /** Paths relative to the project, sorted. */
+  readonly files: readonly string[];
+  /** Files that run beside each other. */
+  readonly concurrency: number;
+  /** A file that takes longer is ended and has failed. */
+  readonly fileLimitMs: number;
+}
+
+const minute = 60_000;
+
+/** What a tier needs unless it is listed: a guest or a cluster takes a processor of its own, and minutes. */
+const ordinaryLimits = { fileLimitMs: 10 * minute, shareOfProcessors: 0.5 };
+
+const limits: Readonly<Record<string, typeof ordinaryLimits>> = {
+  unit: { fileLimitMs: minute, shareOfProcessors: 1 },
+  rules: { fileLimitMs: minute, shareOfProcessors: 1 },
+  crash: { fileLimitMs: 40 * minute, shareOfProcessors: 0.5 },
+};
+
+const isTest = (path: string): boolean => /\.test\.(ts|mjs)$/.test(path);
+
+function tier(name: string, files: readonly string[]): Tier {
+  const { fileLimitMs, shareOfProcessors } = limits[name] ?? ordinaryLimits;
+  const concurrency = Math.max(1, Math.floor(availableParallelism() * shareOfProcessors));
+  return { name, files: files.filter(isTest).toSorted(), concurrency, fileLimitMs };
+}
+
+/** @param root the project */
+export function findTiers(root: string): readonly Tier[] {
+  const find = (pattern: string): readonly string[] =>
+    globSync(pattern, { cwd: root, exclude: (path) => path === 'node_modules' });
+  const folders = readdirSync(`${root}/test`, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map((entry) => entry.name)
+    .toSorted();
+  return [
+    tier('unit', find('packages/*/src/**/*.test.*')),
+    tier('rules', find('test/*.test.ts')),
+    ...folders.map((folder) => tier(folder, find(`test/${folder}/**/*.test.*`))),
+  ].filter(({ files }) => files.length > 0);
+}
+
+/** The path that a filter's second part is compared with: without the folder that the tier's name already says. */
+function shortPath(file: string): string {
+  return file.startsWith('packages/')
+    ? file.slice('packages/'.length)
+    : file.replace(/^test\/(?:[^/]+\/)?/, '');
+}
+
+/**
+ * The tiers, and in them the files, that the filters name; all of them without a filter.
+ *
+ * @throws Error if a filter names nothing: a typing error must not look like a success.
+ */
+export function selectTiers(tiers: readonly Tier[], filters: readonly string[]): readonly Tier[] {
+  if (filters.length === 0) return tiers;
+  const matches = (filter: string, name: string, file: string): boolean => {
+    const [wanted, ...rest] = filter.split('/');
+    return wanted === name && shortPath(file).startsWith(rest.join('/'));
+  };
+  for (const filter of filters) {
+    if (!tiers.some(({ name, files }) => files.some((file) => matches(filter, name, file)))) {
+      throw new Error(
+        `No test fits "${filter}". The tiers are ${tiers.map(({ name }) => name).join(', ')}; ` +
+          'a path below one is named as in "guest/boot".',
+      );
+    }
+  }
+  return tiers
+    .map((each) => ({
+      ...each,
+      files: each.files.filter((file) => filters.some((filter) => matches(filter, each.name, file))),
+    }))
+    .filter(({ files }) => files.length > 0);
+}
