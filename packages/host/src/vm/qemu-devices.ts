@@ -11,7 +11,7 @@ export type DeviceOptions = Readonly<Record<string, string | number | boolean>> 
 
 /** As JSON for `-blockdev` and `blockdev-add`. */
 export type BlockdevOptions = {
-  readonly [key: string]: string | number | boolean | BlockdevOptions | undefined;
+  readonly [key: string]: string | number | boolean | BlockdevOptions | null;
 };
 
 export interface NetdevOptions {

@@ -1,0 +1,140 @@
+/** vm.clone: a new VM with the content of one that does not run; new ids, addresses and generation id. */
+import { chmod, chown, constants, copyFile, cp, rm } from 'node:fs/promises';
+import { basename } from 'node:path';
+import { VmSettings } from '@corral/api/schemas/vm-settings';
+import { defineOperation } from '@corral/operation/operation';
+import { z } from 'zod';
+import { exists } from '../disk-files.ts';
+import { writeSettingsFile } from '../settings-file.ts';
+import { requireLegal, type VmHost } from '../vm-host.ts';
+import { subject } from '../vm-supervisor.ts';
+import { makeFolder } from './create.ts';
+
+const Input = z.strictObject({
+  sourceId: z.string(),
+  sourceName: z.string(),
+  settings: VmSettings,
+  start: z.boolean(),
+  requestedBy: z.string(),
+});
+export type VmCloneInput = z.infer<typeof Input>;
+
+interface Results {
+  'reserve-user': { uid: number | null };
+  'make-folder': null;
+  'copy-files': null;
+  register: null;
+  'queue-start': { operationId: string | null };
+}
+
+export function vmClone(host: VmHost) {
+  return defineOperation<VmCloneInput, Results>({
+    kind: 'vm.clone',
+    input: (json) => Input.parse(json),
+    target: ({ sourceId, settings }) => [
+      { shared: `vm/${sourceId}` },
+      `vm/${settings.id}`,
+      `vm-name/${settings.name}`,
+    ],
+    title: ({ sourceName, settings }) => `Clone VM ${sourceName} as ${settings.name}`,
+    cancellable: true,
+    steps: [
+      {
+        name: 'reserve-user',
+        run: async ({ input }) => {
+          requireLegal(host, await host.records.get(input.sourceId), 'clone');
+          const uid = host.firstUid;
+          return { uid: uid === null ? null : await host.records.reserveUid(input.settings.id, uid) };
+        },
+        undo: async ({ input }) => {
+          if (host.firstUid === null) return;
+          await host.records.releaseUid(await host.records.reserveUid(input.settings.id, host.firstUid));
+        },
+      },
+      {
+        name: 'make-folder',
+        run: async ({ input, result }) => {
+          await makeFolder(host, input.settings.id, result('reserve-user').uid);
+          return null;
+        },
+        undo: ({ input }) =>
+          rm(host.directory.vm(input.settings.id).folder, { recursive: true, force: true }),
+      },
+      {
+        name: 'copy-files',
+        run: async ({ input, result, signal, progress }) => {
+          await copyFiles(host, input, result('reserve-user').uid, signal, (done, message) =>
+            progress({ done, total: input.settings.disks.length, unit: 'items', message }),
+          );
+          return null;
+        },
+      },
+      {
+        name: 'register',
+        pivot: true,
+        run: async ({ input, result }) => {
+          const { settings } = input;
+          const record = { settings, uid: result('reserve-user').uid, process: null, saved: null };
+          await writeSettingsFile(host.directory.vm(settings.id).settings, settings);
+          await host.records.create(record);
+          await host.emit('vm.created', subject(record), { clonedFrom: input.sourceName });
+          return null;
+        },
+        undo: ({ input }) => host.records.delete(input.settings.id),
+      },
+      {
+        name: 'queue-start',
+        run: async ({ input }) => ({
+          operationId: input.start ? await host.queueStart(input.settings.id, input.requestedBy) : null,
+        }),
+      },
+    ],
+    output: (input, results) => ({
+      vmId: input.settings.id,
+      startOperationId: results['queue-start'].operationId,
+    }),
+  });
+}
+
+async function copyFiles(
+  host: VmHost,
+  input: VmCloneInput,
+  uid: number | null,
+  signal: AbortSignal,
+  progress: (done: number, message: string) => void,
+): Promise<void> {
+  const source = host.directory.vm(input.sourceId);
+  const target = host.directory.vm(input.settings.id);
+  const sourceRecord = await host.records.get(input.sourceId);
+  for (const [index, disk] of input.settings.disks.entries()) {
+    signal.throwIfAborted();
+    if (disk.passThrough) continue;
+    progress(index, `disk ${disk.name}`);
+    const original = sourceRecord.settings.disks.find(({ name }) => name === disk.name)!;
+    await copyOwned(
+      host.directory.resolveInVm(input.sourceId, original.path),
+      host.directory.resolveInVm(input.settings.id, disk.path),
+      uid,
+    );
+  }
+  await copyIfThere(source.firmwareVariables, target.firmwareVariables, uid);
+  if (await exists(source.tpm)) {
+    await cp(source.tpm, target.tpm, { recursive: true, preserveTimestamps: true });
+  }
+  const boot = [input.settings.kernel?.kernel, input.settings.kernel?.initrd, input.settings.seed];
+  for (const path of boot) {
+    if (path?.startsWith('boot/'))
+      await copyIfThere(`${source.folder}/${path}`, `${target.boot}/${basename(path)}`, uid);
+  }
+}
+
+async function copyIfThere(source: string, target: string, uid: number | null): Promise<void> {
+  if (await exists(source)) await copyOwned(source, target, uid);
+}
+
+async function copyOwned(source: string, target: string, uid: number | null): Promise<void> {
+  await rm(target, { force: true });
+  await copyFile(source, target, constants.COPYFILE_FICLONE);
+  await chmod(target, 0o600);
+  if (uid !== null) await chown(target, uid, uid);
+}

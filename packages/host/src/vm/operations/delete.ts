@@ -1,0 +1,61 @@
+/** vm.delete: the VM is forgotten first, its files go after that; a crash in between goes on deleting. */
+import { rm } from 'node:fs/promises';
+import { defineOperation } from '@corral/operation/operation';
+import { z } from 'zod';
+import { requireLegal, type VmHost } from '../vm-host.ts';
+import { killVmProcesses } from '../vm-processes.ts';
+import { subject } from '../vm-supervisor.ts';
+
+const Input = z.strictObject({ id: z.string(), name: z.string(), uid: z.int().nullable() });
+export type VmDeleteInput = z.infer<typeof Input>;
+
+interface Results {
+  unregister: null;
+  'delete-files': null;
+  'release-user': null;
+}
+
+export function vmDelete(host: VmHost) {
+  return defineOperation<VmDeleteInput, Results>({
+    kind: 'vm.delete',
+    input: (json) => Input.parse(json),
+    target: ({ id }) => [`vm/${id}`],
+    title: ({ name }) => `Delete VM ${name}`,
+    cancellable: false,
+    afterCrash: 'resume',
+    steps: [
+      {
+        name: 'unregister',
+        pivot: true,
+        run: async ({ input }) => {
+          const record = await host.records.find(input.id);
+          if (!record) return null;
+          requireLegal(host, record, 'delete');
+          await host.records.delete(input.id);
+          await host.emit('vm.deleted', subject(record));
+          return null;
+        },
+      },
+      {
+        name: 'delete-files',
+        run: async ({ input }) => {
+          await killVmProcesses(host.directory, input.id);
+          await host.agents.release(input.id);
+          const paths = host.directory.vm(input.id);
+          await rm(paths.run, { recursive: true, force: true });
+          await rm(paths.folder, { recursive: true, force: true });
+          return null;
+        },
+      },
+      {
+        // Last: whoever gets this user id next must find no file of this VM.
+        name: 'release-user',
+        run: async ({ input }) => {
+          if (input.uid !== null) await host.records.releaseUid(input.uid);
+          return null;
+        },
+      },
+    ],
+    output: ({ id }) => ({ vmId: id }),
+  });
+}

@@ -1,0 +1,162 @@
+/** vm.disk-add and vm.disk-remove, of a VM that runs or does not. */
+import { rm } from 'node:fs/promises';
+import { DiskSettings } from '@corral/api/schemas/vm-settings';
+import { defineOperation } from '@corral/operation/operation';
+import { z } from 'zod';
+import { vmErrors } from '../../errors.ts';
+import { DiskMaking, makeDisk } from '../disk-files.ts';
+import { plugDisk, unplugDisk } from '../hot-plug.ts';
+import { monitorOf, requireLegal, rewriteSettingsFile, type VmHost } from '../vm-host.ts';
+import type { VmRecord } from '../vm-record.ts';
+import { subject } from '../vm-supervisor.ts';
+import { withChangedSettings } from './change-settings.ts';
+
+const AddInput = z.strictObject({ id: z.string(), name: z.string(), disk: DiskSettings, making: DiskMaking });
+export type DiskAddInput = z.infer<typeof AddInput>;
+
+interface AddResults {
+  'make-file': null;
+  plug: null;
+  store: null;
+  'write-file': null;
+}
+
+export function vmDiskAdd(host: VmHost) {
+  return defineOperation<DiskAddInput, AddResults>({
+    kind: 'vm.disk-add',
+    input: (json) => AddInput.parse(json),
+    target: ({ id }) => [`vm/${id}`],
+    title: ({ name, disk }) => `Add disk ${disk.name} to VM ${name}`,
+    cancellable: true,
+    steps: [
+      {
+        name: 'make-file',
+        run: async ({ input, signal }) => {
+          const record = await host.records.get(input.id);
+          requireLegal(host, record, 'disk-add');
+          requirePluggable(record, input.disk);
+          const path = host.directory.resolveInVm(input.id, input.disk.path);
+          await makeDisk(input.disk, path, input.making, { uid: record.uid, signal });
+          return null;
+        },
+        undo: async ({ input }) => {
+          if (input.disk.passThrough) return;
+          await rm(host.directory.resolveInVm(input.id, input.disk.path), { force: true });
+        },
+      },
+      {
+        name: 'plug',
+        run: async ({ input, signal }) => {
+          const record = await host.records.get(input.id);
+          if (!record.process) return null;
+          const path = host.directory.forQemu(host.directory.resolveInVm(input.id, input.disk.path));
+          await plugDisk(await monitorOf(host, input.id, signal), input.disk, path, signal);
+          return null;
+        },
+        undo: async ({ input, signal }) => {
+          const record = await host.records.get(input.id);
+          if (!record.process) return;
+          await unplugDisk(await monitorOf(host, input.id, signal), record.settings, input.disk, signal);
+        },
+      },
+      {
+        name: 'store',
+        pivot: true,
+        run: async ({ input }) => {
+          await host.records.update(input.id, (record) =>
+            withChangedSettings(record, (vm) => ({
+              disks: [...vm.disks.filter(({ id }) => id !== input.disk.id), input.disk],
+            })),
+          );
+          return null;
+        },
+      },
+      {
+        name: 'write-file',
+        run: async ({ input }) => {
+          await rewriteSettingsFile(host, input.id);
+          await host.emit('vm.disk-added', subject(await host.records.get(input.id)), {
+            disk: input.disk.name,
+          });
+          return null;
+        },
+      },
+    ],
+    output: ({ id }) => ({ vmId: id }),
+  });
+}
+
+/** @throws vm.cannot-hotplug */
+function requirePluggable(record: VmRecord, disk: DiskSettings): void {
+  if (!record.process || disk.bus === 'virtio') return;
+  throw vmErrors['cannot-hotplug']({
+    vm: record.settings.name,
+    thing: `disk "${disk.name}"`,
+    reason: 'its SATA controller takes no disk while the machine runs',
+  });
+}
+
+const RemoveInput = z.strictObject({
+  id: z.string(),
+  name: z.string(),
+  disk: DiskSettings,
+  keepFile: z.boolean(),
+});
+export type DiskRemoveInput = z.infer<typeof RemoveInput>;
+
+interface RemoveResults {
+  unplug: null;
+  store: null;
+  'delete-file': null;
+}
+
+export function vmDiskRemove(host: VmHost) {
+  return defineOperation<DiskRemoveInput, RemoveResults>({
+    kind: 'vm.disk-remove',
+    input: (json) => RemoveInput.parse(json),
+    target: ({ id }) => [`vm/${id}`],
+    title: ({ name, disk }) => `Remove disk ${disk.name} from VM ${name}`,
+    cancellable: false,
+    afterCrash: 'resume',
+    steps: [
+      {
+        name: 'unplug',
+        run: async ({ input, signal }) => {
+          const record = await host.records.get(input.id);
+          requireLegal(host, record, 'disk-remove');
+          if (!record.process) return null;
+          requirePluggable(record, input.disk);
+          await unplugDisk(await monitorOf(host, input.id, signal), record.settings, input.disk, signal);
+          return null;
+        },
+      },
+      {
+        name: 'store',
+        pivot: true,
+        run: async ({ input }) => {
+          await host.records.update(input.id, (record) =>
+            withChangedSettings(record, (vm) => ({
+              disks: vm.disks.filter(({ id }) => id !== input.disk.id),
+              bootOrder: vm.bootOrder.filter((device) => device !== `disk:${input.disk.name}`),
+            })),
+          );
+          return null;
+        },
+      },
+      {
+        name: 'delete-file',
+        run: async ({ input }) => {
+          await rewriteSettingsFile(host, input.id);
+          if (!input.keepFile && !input.disk.passThrough) {
+            await rm(host.directory.resolveInVm(input.id, input.disk.path), { force: true });
+          }
+          await host.emit('vm.disk-removed', subject(await host.records.get(input.id)), {
+            disk: input.disk.name,
+          });
+          return null;
+        },
+      },
+    ],
+    output: ({ id }) => ({ vmId: id }),
+  });
+}

@@ -1,0 +1,96 @@
+/** vm.set: changes settings. What QEMU cannot change while it runs holds from the next start, and is said so. */
+import { VmPatch } from '@corral/api/schemas/vm';
+import type { VmSettings } from '@corral/api/schemas/vm-settings';
+import { defineOperation } from '@corral/operation/operation';
+import { z } from 'zod';
+import { vmErrors } from '../../errors.ts';
+import { pendingRestart } from '../pending-restart.ts';
+import { checkBootOrder } from '../plan-vm.ts';
+import { requireLegal, rewriteSettingsFile, type VmHost } from '../vm-host.ts';
+import { subject } from '../vm-supervisor.ts';
+
+const Input = z.strictObject({
+  id: z.string(),
+  name: z.string(),
+  /** What the caller had read; null to change whatever is there. */
+  generation: z.int().nullable(),
+  patch: VmPatch,
+});
+export type VmSetInput = z.infer<typeof Input>;
+
+interface Results {
+  store: { generation: number };
+  'write-file': { pendingRestart: string[] };
+}
+
+export function vmSet(host: VmHost) {
+  return defineOperation<VmSetInput, Results>({
+    kind: 'vm.set',
+    input: (json) => Input.parse(json),
+    target: ({ id }) => [`vm/${id}`],
+    title: ({ name }) => `Change VM ${name}`,
+    cancellable: false,
+    afterCrash: 'resume',
+    steps: [
+      {
+        name: 'store',
+        pivot: true,
+        run: async ({ input, attempt }) => {
+          requireLegal(host, await host.records.get(input.id), 'set');
+          const { settings } = await host.records.update(input.id, (record) => ({
+            ...record,
+            settings: patched(record.settings, input, attempt > 1),
+          }));
+          return { generation: settings.generation };
+        },
+      },
+      {
+        name: 'write-file',
+        run: async ({ input }) => {
+          await rewriteSettingsFile(host, input.id);
+          const record = await host.records.get(input.id);
+          const pending = pendingRestart(record);
+          await host.emit('vm.changed', subject(record), { settings: Object.keys(input.patch).join(', ') });
+          return { pendingRestart: pending };
+        },
+      },
+    ],
+    output: ({ id }, results) => ({ vmId: id, pendingRestart: results['write-file'].pendingRestart }),
+  });
+}
+
+/** @throws vm.changed when somebody was faster; vm.bad-boot-device */
+function patched(settings: VmSettings, input: VmSetInput, repeated: boolean): VmSettings {
+  const next: VmSettings = {
+    ...settings,
+    ...withoutUndefined(input.patch),
+    generation: settings.generation + 1,
+  };
+  // Tried again after a crash, the change may have been made already: it is the same change.
+  if (
+    repeated &&
+    JSON.stringify({ ...next, generation: 0 }) === JSON.stringify({ ...settings, generation: 0 })
+  ) {
+    return settings;
+  }
+  if (input.generation !== null && input.generation !== settings.generation) {
+    throw vmErrors.changed({
+      vm: settings.name,
+      expected: String(input.generation),
+      actual: String(settings.generation),
+    });
+  }
+  if (input.patch.iso === null && !input.patch.bootOrder) {
+    next.bootOrder = next.bootOrder.filter((device) => device !== 'cdrom');
+  }
+  checkBootOrder(next);
+  return next;
+}
+
+type Defined<T> = { [K in keyof T]: Exclude<T[K], undefined> };
+
+function withoutUndefined<T extends object>(patch: T): Partial<Defined<T>> {
+  return Object.fromEntries(Object.entries(patch).filter(([, value]) => value !== undefined)) as Partial<
+    Defined<T>
+  >;
+}
