@@ -9,24 +9,22 @@ import { type BlobKind, blobKind, isCompressed, lengthWord, storedLength } from 
 /** The section of blobs in a pack; their number is their offset. */
 export const blobSection = 1;
 export const idBytes = 32;
-export const nodeBytes = fanOut * idBytes;
+/** A node: its level, then its ids. */
+export const nodeBytes = 1 + fanOut * idBytes;
 
 const compression = { params: { [constants.ZSTD_c_compressionLevel]: 1 } };
-
-/** The first byte of what a node's id is made of. Blocks have no such byte, but a key of their own. */
-const levels = Array.from({ length: 16 }, (_, level) => Buffer.of(level));
 
 export function blockId(keys: RepositoryKeys, content: Uint8Array): Buffer {
   return keyedHash(keys.block, content);
 }
 
-export function nodeId(keys: RepositoryKeys, level: number, content: Uint8Array): Buffer {
-  return keyedHash(keys.node, levels[level]!, content);
+export function nodeId(keys: RepositoryKeys, content: Uint8Array): Buffer {
+  return keyedHash(keys.node, content);
 }
 
 /** What a blob of this kind may unpack to. */
 export function plainLimit(kind: BlobKind): number {
-  return kind === 'node' ? nodeBytes + 1 : blockBytes;
+  return kind === 'node' ? nodeBytes : blockBytes;
 }
 
 export interface EncodedBlob {
@@ -59,7 +57,7 @@ export function decodeBlob(sealer: Sealer, offset: number, word: number, stored:
   }
 }
 
-/** Whether `plain` is what `id` names. A node's first byte is its level, so that it proves itself. */
+/** Whether `plain` is what `id` names. */
 export function isContentOf(
   keys: RepositoryKeys,
   kind: BlobKind,

@@ -1,0 +1,93 @@
+/** What every operation on an open repository shares: store, keys, index, worker threads, the state last read. */
+import type { RepositoryKeys } from './crypto/keys.ts';
+import { repositoryErrors } from './errors.ts';
+import type { RepositoryConfig } from './format/config.ts';
+import { RepositoryIndex } from './index/repository-index.ts';
+import type { ObjectStore } from './object-store/object-store.ts';
+import { type BlobLocator, BlobReader, type PackPlace } from './pack/blob-reader.ts';
+import { WorkerPool } from './pack/worker-pool.ts';
+import { Session, type SessionContent } from './session/session.ts';
+import { firstState, type RepositoryState, readState } from './state/state.ts';
+import { CachedNodes } from './tree/cached-nodes.ts';
+import type { NodeSource } from './tree/node-source.ts';
+
+export interface ContextParts {
+  readonly store: ObjectStore;
+  readonly keys: RepositoryKeys;
+  readonly config: RepositoryConfig;
+  /** Nothing is ever deleted through this connection. */
+  readonly appendOnly?: boolean;
+  readonly workers?: number | undefined;
+}
+
+export class RepositoryContext implements BlobLocator {
+  readonly store: ObjectStore;
+  readonly keys: RepositoryKeys;
+  readonly config: RepositoryConfig;
+  readonly index: RepositoryIndex;
+  readonly pool: WorkerPool;
+  readonly reader: BlobReader;
+  /** Nodes through a cache. */
+  readonly nodes: NodeSource;
+  state: RepositoryState = firstState;
+  readonly #appendOnly: boolean;
+  #refreshing: Promise<void> = Promise.resolve();
+
+  constructor(parts: ContextParts) {
+    this.store = parts.store;
+    this.keys = parts.keys;
+    this.config = parts.config;
+    this.#appendOnly = parts.appendOnly ?? false;
+    this.index = new RepositoryIndex(parts.store, parts.keys);
+    this.pool = new WorkerPool(parts.keys, parts.workers);
+    this.reader = new BlobReader(parts.store, parts.keys, this);
+    this.nodes = new CachedNodes(this.reader);
+  }
+
+  get isAppendOnly(): boolean {
+    return this.#appendOnly || this.state.policy.appendOnly;
+  }
+
+  /** @throws repository.append-only */
+  throwIfAppendOnly(): void {
+    if (this.isAppendOnly) throw repositoryErrors['append-only']({ place: this.store.place });
+  }
+
+  /** Reads the state, then the segments that count by it. One at a time: the index changes in steps. */
+  async refresh(signal?: AbortSignal): Promise<void> {
+    const turn = this.#refreshing.then(async () => {
+      this.state = await readState(this.store, this.keys, signal);
+      await this.index.refresh(this.state, signal);
+    });
+    this.#refreshing = turn.catch(() => undefined);
+    await turn;
+  }
+
+  async locate(id: Uint8Array, signal?: AbortSignal): Promise<PackPlace> {
+    const found = await this.index.find(id, signal);
+    if (!found) throw repositoryErrors['blob-missing']({ id: Buffer.from(id).toString('hex') });
+    return { pack: this.index.packs.hash(found.pack), offset: found.offset, word: found.word };
+  }
+
+  /** Begins a session by what was last known, then takes a fresh look (docs/formats/repository.md, "A backup"). */
+  async beginSession(
+    purpose: SessionContent['purpose'],
+    pins: SessionContent['pins'],
+    signal?: AbortSignal,
+  ): Promise<Session> {
+    const what = { purpose, pins, state: this.state.number };
+    const session = await Session.begin(this.store, this.keys, what, this.isAppendOnly, signal);
+    try {
+      await this.refresh(signal);
+      return session;
+    } catch (cause) {
+      await session.end();
+      throw cause;
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.pool.close();
+    await this.store.close();
+  }
+}

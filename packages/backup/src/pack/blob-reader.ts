@@ -1,0 +1,116 @@
+/**
+ * Reads single blobs: nodes, and blocks that are asked for here and there. Neighbours in a pack tend to be wanted
+ * together, so it reads a window around a blob and keeps it.
+ */
+import type { RepositoryKeys } from '../crypto/keys.ts';
+import { headerBytes, openSealer, type Sealer } from '../crypto/sealer.ts';
+import { repositoryErrors } from '../errors.ts';
+import { type BlobKind, blobKind, storedLength } from '../format/length-word.ts';
+import { PageCache } from '../index/page-cache.ts';
+import type { ObjectStore } from '../object-store/object-store.ts';
+import type { NodeSource } from '../tree/node-source.ts';
+import { decodeBlob, isContentOf } from './blob.ts';
+import { packName } from './pack-format.ts';
+
+export interface PackPlace {
+  /** The pack's hash. */
+  readonly pack: string;
+  readonly offset: number;
+  readonly word: number;
+}
+
+export interface BlobLocator {
+  /** @throws repository.blob-missing */
+  locate(id: Uint8Array, signal?: AbortSignal): Promise<PackPlace>;
+  /** Takes a new look at what maintenance may have moved. */
+  refresh(signal?: AbortSignal): Promise<void>;
+}
+
+const windowBytes = 256 * 1024;
+const cacheBytes = 16 * 2 ** 20;
+
+export class BlobReader implements NodeSource {
+  readonly #store: ObjectStore;
+  readonly #keys: RepositoryKeys;
+  readonly #locator: BlobLocator;
+  readonly #windows = new PageCache(cacheBytes);
+  readonly #sealers = new Map<string, Sealer>();
+
+  constructor(store: ObjectStore, keys: RepositoryKeys, locator: BlobLocator) {
+    this.#store = store;
+    this.#keys = keys;
+    this.#locator = locator;
+  }
+
+  async readNode(id: Buffer, signal?: AbortSignal): Promise<Buffer> {
+    return await this.read(id, 'node', signal);
+  }
+
+  /** The content of a blob. @throws repository.blob-missing, repository.object-missing, repository.object-damaged */
+  async read(id: Uint8Array, kind: BlobKind, signal?: AbortSignal): Promise<Buffer> {
+    try {
+      return await this.#readAt(id, kind, await this.#locator.locate(id, signal), signal);
+    } catch (cause) {
+      if (!isMissing(cause)) throw cause;
+      await this.#locator.refresh(signal);
+      return await this.#readAt(id, kind, await this.#locator.locate(id, signal), signal);
+    }
+  }
+
+  async #readAt(id: Uint8Array, kind: BlobKind, place: PackPlace, signal?: AbortSignal): Promise<Buffer> {
+    const name = packName(place.pack);
+    const stored = await this.#bytes(name, place.offset, storedLength(place.word), signal);
+    const sealer = await this.#sealer(name, signal);
+    const plain = blobKind(place.word) === kind ? decodeBlob(sealer, place.offset, place.word, stored) : null;
+    if (!plain || !isContentOf(this.#keys, kind, id, plain)) {
+      const reason = `the ${kind} at ${place.offset} is not what its id names`;
+      throw repositoryErrors['object-damaged']({ name, reason });
+    }
+    return plain;
+  }
+
+  async #bytes(name: string, offset: number, length: number, signal?: AbortSignal): Promise<Buffer> {
+    const first = Math.floor(offset / windowBytes);
+    const last = Math.floor((offset + length - 1) / windowBytes);
+    const parts: Buffer[] = [];
+    for (let window = first; window <= last; window += 1)
+      parts.push(await this.#window(name, window, signal));
+    const from = offset - first * windowBytes;
+    return (parts.length === 1 ? parts[0]! : Buffer.concat(parts)).subarray(from, from + length);
+  }
+
+  async #window(name: string, window: number, signal?: AbortSignal): Promise<Buffer> {
+    const key = `${name}:${window}`;
+    const cached = this.#windows.get(key);
+    if (cached) return cached;
+    const range = { offset: window * windowBytes, length: windowBytes };
+    const bytes = await this.#store.read(name, range, signal);
+    this.#windows.set(key, bytes);
+    return bytes;
+  }
+
+  /** The header of a pack; kept, for many pieces of one pack are read. */
+  async packHeader(name: string, signal?: AbortSignal): Promise<Buffer> {
+    return (await this.#sealer(name, signal)).header;
+  }
+
+  async #sealer(name: string, signal?: AbortSignal): Promise<Sealer> {
+    const known = this.#sealers.get(name);
+    if (known) return known;
+    const header = await this.#store.read(name, { offset: 0, length: headerBytes }, signal);
+    const sealer = openSealer(this.#keys, 'P', header);
+    if (!sealer) throw repositoryErrors['object-damaged']({ name, reason: 'it has no header of a pack' });
+    if (this.#sealers.size > 1024) this.#sealers.clear();
+    this.#sealers.set(name, sealer);
+    return sealer;
+  }
+}
+
+/** What maintenance leaves behind when it moves a blob: gone from where it was. */
+export function isMissing(cause: unknown): boolean {
+  if (!(cause instanceof Error) || !('code' in cause)) return false;
+  return (
+    cause.code === repositoryErrors['object-missing'].code ||
+    cause.code === repositoryErrors['blob-missing'].code
+  );
+}
