@@ -49,10 +49,19 @@ export function error<P extends ErrorParams = Record<string, never>>(
   return { status, title, message };
 }
 
+/** Without parameters `error(...)` infers `never` inside a table, and `Record<string, never>` outside of one. */
+type HasParams<P> = [P] extends [never]
+  ? false
+  : string extends keyof P
+    ? false
+    : keyof P extends never
+      ? false
+      : true;
+
 type ErrorFactory<D> =
   D extends ErrorDefinition<infer P>
-    ? (keyof P extends never
-        ? (params?: P, options?: { readonly cause?: unknown }) => CorralError
+    ? (HasParams<P> extends false
+        ? (params?: Record<string, never>, options?: { readonly cause?: unknown }) => CorralError
         : (params: P, options?: { readonly cause?: unknown }) => CorralError) & { readonly code: string }
     : never;
 

@@ -1,0 +1,37 @@
+/** Who holds a POSIX lock on a file, for the message that refuses a second daemon. */
+import { readdirSync, readFileSync, readlinkSync, realpathSync, statSync } from 'node:fs';
+
+/** "process 1234 (corrald)", or "another process" where /proc does not tell. */
+export function describeLockHolder(file: string): string {
+  try {
+    const path = realpathSync(file);
+    const pid = lockingPids(statSync(path, { bigint: true }).ino).find((candidate) =>
+      hasOpen(candidate, path),
+    );
+    if (pid === undefined) return 'another process';
+    if (pid === process.pid) return 'this same process';
+    return `process ${pid} (${readFileSync(`/proc/${pid}/comm`, 'utf8').trim()})`;
+  } catch {
+    // Without /proc, or when the holder ended meanwhile, the refusal stands and only its detail is missing.
+    return 'another process';
+  }
+}
+
+/** proc_locks(5): "1: POSIX  ADVISORY  WRITE 1234 fd:01:5678 0 EOF". */
+function lockingPids(inode: bigint): number[] {
+  return readFileSync('/proc/locks', 'utf8')
+    .split('\n')
+    .map((line) => line.trim().split(/\s+/))
+    .filter((fields) => fields[5]?.split(':')[2] === String(inode))
+    .map((fields) => Number(fields[4]));
+}
+
+/** The inode alone is not enough: /proc/locks shows other device numbers than stat on some file systems. */
+function hasOpen(pid: number, path: string): boolean {
+  try {
+    return readdirSync(`/proc/${pid}/fd`).some((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`) === path);
+  } catch {
+    // The process ended, or its descriptors are not ours to see: it is not the one we can name.
+    return false;
+  }
+}
