@@ -16,7 +16,7 @@ import { sataDiskCount } from './qemu-devices.ts';
 
 /** An image as the planner needs it. Paths are absolute. */
 export type ImageFacts = { readonly id: string; readonly profile: Profile } & (
-  | { readonly kind: 'micro'; readonly kernel: string; readonly initrd: string; readonly cmdline: string }
+  | { readonly kind: 'kernel'; readonly kernel: string; readonly initrd: string; readonly cmdline: string }
   | {
       readonly kind: 'disk';
       readonly path: string;
@@ -103,12 +103,12 @@ function baseSettings(request: VmCreate, profile: Profile, facts: PlanFacts): Vm
 }
 
 function kernelOf(image: ImageFacts | null): VmSettings['kernel'] {
-  if (image?.kind !== 'micro') return null;
+  if (image?.kind !== 'kernel') return null;
   return { kernel: 'boot/vmlinuz', initrd: 'boot/initrd', cmdline: image.cmdline };
 }
 
 function kernelCopies(image: ImageFacts | null): VmPlan['copies'] {
-  if (image?.kind !== 'micro') return [];
+  if (image?.kind !== 'kernel') return [];
   return [
     { source: image.kernel, target: 'boot/vmlinuz' },
     { source: image.initrd, target: 'boot/initrd' },

@@ -1,10 +1,8 @@
-/** How the host tells what happened. Types and their words are in the event registry (@corral/core/events). */
-export interface EventSubject {
-  readonly kind: 'vm' | 'image' | 'host' | 'operation';
-  readonly id: string;
-  readonly name: string;
-}
+/** How the host tells what happened: the event log's `append`, wired by the daemon. */
+import type { EventArguments, EventSubject, EventType } from '@corral/core/events';
 
-export type EventData = Readonly<Record<string, string | number | boolean | null>>;
-
-export type EmitEvent = (type: string, subject: EventSubject, data?: EventData) => Promise<void>;
+export type EmitEvent = <T extends EventType>(
+  type: T,
+  subject: EventSubject,
+  ...data: EventArguments<T>
+) => Promise<unknown>;

@@ -10,6 +10,7 @@
  */
 import { delay, withLimit } from '@corral/core/abort';
 import { isCorralError } from '@corral/core/errors';
+import type { EventSubject } from '@corral/core/events';
 import type { VmState } from '@corral/core/vm-actions';
 import { QmpClient } from '@corral/qmp/qmp-client';
 import type { QmpEvent } from '@corral/qmp/qmp-events';
@@ -18,8 +19,9 @@ import { vmErrors } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 import { isAlive, killProcess, waitForExit } from '../process/process-identity.ts';
 import { exists } from './disk-files.ts';
+import { findIoError, type IoError, ioErrorOfEvent } from './io-error.ts';
 import { lastWords } from './qemu-log.ts';
-import type { EmitEvent, EventSubject } from './vm-events.ts';
+import type { EmitEvent } from './vm-events.ts';
 import { killVmProcesses } from './vm-processes.ts';
 import type { VmRecord, VmRecords } from './vm-record.ts';
 import { statusOfQemu, type VmStatus } from './vm-status.ts';
@@ -32,7 +34,7 @@ interface Watched {
   readonly qmp: QmpClient;
   name: string;
   status: VmStatus;
-  ioError: string | null;
+  ioError: IoError | null;
   /** Somebody is ending this process on purpose. */
   endExpected: boolean;
 }
@@ -42,6 +44,10 @@ export interface SupervisorOptions {
   readonly records: VmRecords;
   readonly emit: EmitEvent;
   readonly log: Logger;
+  /** A monitor was connected: the VM's other channels can be, too. */
+  readonly onAttached: (id: string) => void;
+  /** The process is gone: lets go of the VM's other channels. Repeatable. */
+  readonly onGone: (id: string) => Promise<void>;
   /** Takes away what the host made for a VM's run: TAP devices, sockets. Repeatable. */
   readonly cleanUpRun: (record: VmRecord) => Promise<void>;
 }
@@ -101,6 +107,7 @@ export class VmSupervisor {
     this.#watched.set(id, watched);
     qmp.subscribe((event) => this.#onEvent(watched, event));
     this.#inBackground(qmp.closed.then(() => this.#onClosed(watched)));
+    this.#options.onAttached(id);
     await this.#refresh(watched);
     return qmp;
   }
@@ -149,6 +156,13 @@ export class VmSupervisor {
     return { state: record.saved ? 'saved' : 'off', reason: null };
   }
 
+  /** VMs that QEMU paused because a volume is full, each with the disk. */
+  pausedForSpace(): { readonly id: string; readonly disk: string }[] {
+    return [...this.#watched.values()].flatMap(({ id, ioError, status }) =>
+      ioError?.full && status.state === 'paused' ? [{ id, disk: ioError.disk }] : [],
+    );
+  }
+
   /** While the returned handle is held the VM is shown as starting, saving or stopping. */
   activity(id: string, activity: Activity): Disposable {
     this.#activities.set(id, activity);
@@ -190,6 +204,7 @@ export class VmSupervisor {
     if (record.process && watched) await this.#quit(watched, record);
     await killVmProcesses(this.#options.directory, id);
     this.#watched.delete(id);
+    await this.#options.onGone(id);
     await this.#options.cleanUpRun(record);
     await this.#options.records.update(id, (current) => ({ ...current, process: null }));
     this.#changed();
@@ -221,9 +236,12 @@ export class VmSupervisor {
 
   async #refresh(watched: Watched): Promise<void> {
     const { status } = await watched.qmp.execute('query-status');
-    if (status === 'io-error' && watched.ioError === null) watched.ioError = await ioErrorOf(watched.qmp);
+    if (status === 'io-error' && watched.ioError === null) {
+      watched.ioError = await findIoError(watched.qmp);
+      if (watched.ioError) await this.#tellIoError(watched, watched.ioError);
+    }
     if (status === 'running') watched.ioError = null;
-    watched.status = statusOfQemu(status, watched.ioError);
+    watched.status = statusOfQemu(status, watched.ioError?.reason ?? null);
     this.#changed();
     if (status === 'shutdown') this.#inBackground(this.#finishShutdown(watched));
   }
@@ -231,19 +249,16 @@ export class VmSupervisor {
   #onEvent(watched: Watched, event: QmpEvent): void {
     switch (event.name) {
       case 'BLOCK_IO_ERROR':
-        if (event.data.action === 'stop') {
-          const disk = (event.data['node-name'] ?? event.data.device).replace(/^disk-/, '');
-          watched.ioError = event.data.nospace
-            ? `the volume of disk "${disk}" is full`
-            : `disk "${disk}" reported an I/O error: ${event.data.reason}`;
-          this.#tell(watched, 'vm.paused-io-error', { reason: watched.ioError });
+        if (event.data.action === 'stop' && !watched.ioError) {
+          watched.ioError = ioErrorOfEvent(event.data);
+          this.#inBackground(this.#tellIoError(watched, watched.ioError));
         }
         break;
       case 'GUEST_PANICKED':
-        this.#tell(watched, 'vm.guest-panicked', {});
+        this.#inBackground(this.#options.emit('vm.guest-panicked', subjectOf(watched)));
         break;
       case 'RESET':
-        if (event.data.guest) this.#tell(watched, 'vm.guest-reset', {});
+        if (event.data.guest) this.#inBackground(this.#options.emit('vm.guest-reset', subjectOf(watched)));
         break;
       case 'STOP':
       case 'RESUME':
@@ -288,9 +303,14 @@ export class VmSupervisor {
     await this.endQemu(id);
   }
 
-  #tell(watched: Watched, type: string, data: Record<string, string>): void {
-    const about: EventSubject = { kind: 'vm', id: watched.id, name: watched.name };
-    this.#inBackground(this.#options.emit(type, about, data));
+  async #tellIoError(watched: Watched, ioError: IoError): Promise<void> {
+    const { emit, records, directory } = this.#options;
+    if (!ioError.full)
+      return void (await emit('vm.paused-io-error', subjectOf(watched), { reason: ioError.reason }));
+    const { settings } = await records.get(watched.id);
+    const disk = settings.disks.find(({ name }) => name === ioError.disk);
+    const path = disk ? directory.resolveInVm(watched.id, disk.path) : directory.vm(watched.id).folder;
+    await emit('vm.paused-no-space', subjectOf(watched), { disk: ioError.disk, path });
   }
 
   #changed(): void {
@@ -298,8 +318,8 @@ export class VmSupervisor {
   }
 
   /** Work that an event of QEMU started: nobody waits for it but `close`, so its failure is logged here. */
-  #inBackground(work: Promise<void>): void {
-    const settled = work.catch((cause: unknown) => {
+  #inBackground(work: Promise<unknown>): void {
+    const settled = work.then(noResult).catch((cause: unknown) => {
       const lost = ['qmp.connection-lost', 'qmp.closed'].some((code) => isCorralError(cause, code));
       if (!lost) this.#options.log.error({ err: cause }, 'watching a VM failed');
     });
@@ -312,15 +332,8 @@ export function subject(record: VmRecord): EventSubject {
   return { kind: 'vm', id: record.settings.id, name: record.settings.name };
 }
 
-/** After an adoption the event with the reason is gone; the device still tells what kind of error it was. */
-async function ioErrorOf(qmp: QmpClient): Promise<string | null> {
-  for (const device of await qmp.execute('query-block')) {
-    const status = device['io-status'];
-    if (status === undefined || status === 'ok') continue;
-    const disk = (device.inserted?.['node-name'] ?? device.qdev ?? device.device).replace(/^disk-/, '');
-    return status === 'nospace'
-      ? `the volume of disk "${disk}" is full`
-      : `disk "${disk}" reported an I/O error`;
-  }
-  return null;
+function subjectOf({ id, name }: Watched): EventSubject {
+  return { kind: 'vm', id, name };
 }
+
+const noResult = (): void => undefined;

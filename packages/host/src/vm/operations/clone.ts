@@ -77,7 +77,7 @@ export function vmClone(host: VmHost) {
           const record = { settings, uid: result('reserve-user').uid, process: null, saved: null };
           await writeSettingsFile(host.directory.vm(settings.id).settings, settings);
           await host.records.create(record);
-          await host.emit('vm.created', subject(record), { clonedFrom: input.sourceName });
+          await host.emit('vm.cloned', subject(record), { from: input.sourceName });
           return null;
         },
         undo: ({ input }) => host.records.delete(input.settings.id),

@@ -20,7 +20,7 @@ function command(
   action: 'pause' | 'resume' | 'reset',
   verb: string,
   send: (qmp: QmpClient, signal: AbortSignal) => Promise<unknown>,
-  event: string,
+  event: 'vm.paused' | 'vm.resumed' | 'vm.reset',
 ): Operation<VmTarget> {
   return defineOperation<VmTarget, { [step: string]: null }>({
     kind: `vm.${action}`,

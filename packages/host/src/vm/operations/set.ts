@@ -7,6 +7,7 @@ import { vmErrors } from '../../errors.ts';
 import { pendingRestart } from '../pending-restart.ts';
 import { checkBootOrder } from '../plan-vm.ts';
 import { requireLegal, rewriteSettingsFile, type VmHost } from '../vm-host.ts';
+import type { VmRecord } from '../vm-record.ts';
 import { subject } from '../vm-supervisor.ts';
 
 const Input = z.strictObject({
@@ -50,13 +51,23 @@ export function vmSet(host: VmHost) {
           await rewriteSettingsFile(host, input.id);
           const record = await host.records.get(input.id);
           const pending = pendingRestart(record);
-          await host.emit('vm.changed', subject(record), { settings: Object.keys(input.patch).join(', ') });
+          await tell(host, input, record, pending);
           return { pendingRestart: pending };
         },
       },
     ],
     output: ({ id }, results) => ({ vmId: id, pendingRestart: results['write-file'].pendingRestart }),
   });
+}
+
+async function tell(host: VmHost, input: VmSetInput, record: VmRecord, pending: string[]): Promise<void> {
+  const settings = Object.keys(input.patch).filter((key) => key !== 'name');
+  if (record.settings.name !== input.name) {
+    await host.emit('vm.renamed', subject(record), { from: input.name });
+  }
+  if (settings.length > 0) {
+    await host.emit('vm.settings-changed', subject(record), { settings, pendingRestart: pending });
+  }
 }
 
 /** @throws vm.changed when somebody was faster; vm.bad-boot-device */

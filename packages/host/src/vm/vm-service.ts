@@ -1,0 +1,246 @@
+/** VMs as the API sees them: reads what is, and begins the operation that does what was asked. */
+import { randomBytes, randomUUID } from 'node:crypto';
+import type {
+  DiskSource,
+  PortSource,
+  SeedSource,
+  Vm,
+  VmClone,
+  VmCreate,
+  VmPatch,
+} from '@corral/api/schemas/vm';
+import type { VmSettings } from '@corral/api/schemas/vm-settings';
+import type { OperationSnapshot } from '@corral/operation/operation';
+import { vmErrors } from '../errors.ts';
+import type { Requester, StartOperation } from '../operations.ts';
+import { pendingRestart } from './pending-restart.ts';
+import { type ImageFacts, type PlanFacts, planDisk, planPort, planVm, type SourceFacts } from './plan-vm.ts';
+import { requireLegal, type VmHost } from './vm-host.ts';
+import type { VmOperations } from './vm-operations.ts';
+import type { VmRecord } from './vm-record.ts';
+
+export interface VmServiceOptions {
+  readonly host: VmHost;
+  readonly operations: VmOperations;
+  readonly start: StartOperation;
+  /** The operation under way on a VM, if there is one. */
+  readonly operationOn: (vmId: string) => Promise<string | null>;
+  /** @throws image.not-found */
+  readonly image: (nameOrId: string) => Promise<ImageFacts>;
+  /** Looks at a foreign file with our own parser before any program opens it (invariant 5). */
+  readonly inspectSource: (path: string) => Promise<SourceFacts>;
+  readonly inspectDevice: (path: string) => Promise<SourceFacts>;
+  readonly makeSeed: (seed: SeedSource, instanceId: string, defaultHostname: string) => Promise<Uint8Array>;
+  readonly version: () => Promise<VmSettings['version']>;
+}
+
+type PlainAction = 'start' | 'stop' | 'pause' | 'resume' | 'save' | 'discard-saved' | 'reset';
+
+export class VmService {
+  readonly #options: VmServiceOptions;
+  readonly #host: VmHost;
+
+  constructor(options: VmServiceOptions) {
+    this.#options = options;
+    this.#host = options.host;
+  }
+
+  async list(): Promise<Vm[]> {
+    const records = await this.#host.records.list();
+    return Promise.all(records.map((record) => this.#view(record)));
+  }
+
+  async show(vm: string): Promise<Vm> {
+    return this.#view(await this.#host.records.get(vm));
+  }
+
+  async create(request: VmCreate, caller: Requester): Promise<OperationSnapshot> {
+    if (await this.#host.records.find(request.name)) throw vmErrors['name-taken']({ name: request.name });
+    const image = request.image === undefined ? null : await this.#options.image(request.image);
+    const plan = planVm(request, {
+      ...this.#idFacts(),
+      now: new Date().toISOString(),
+      version: await this.#options.version(),
+      image,
+      sources: await this.#inspect(request.disks),
+      hasSeed: request.seed !== undefined,
+    });
+    const seed = request.seed && (await this.#options.makeSeed(request.seed, plan.settings.id, request.name));
+    return this.#options.start(
+      this.#options.operations.create,
+      {
+        ...plan,
+        seed: seed ? Buffer.from(seed).toString('base64') : null,
+        start: request.start,
+        requestedBy: caller.name,
+      },
+      { requestedBy: caller.name },
+    );
+  }
+
+  async update(
+    vm: string,
+    patch: VmPatch,
+    generation: number | null,
+    caller: Requester,
+  ): Promise<OperationSnapshot> {
+    const record = await this.#legal(vm, 'set', generation);
+    const taken = patch.name === undefined ? null : await this.#host.records.find(patch.name);
+    if (taken && taken.settings.id !== record.settings.id)
+      throw vmErrors['name-taken']({ name: patch.name! });
+    return this.#start('set', { ...target(record), generation, patch }, caller);
+  }
+
+  async delete(vm: string, generation: number | null, caller: Requester): Promise<OperationSnapshot> {
+    const record = await this.#legal(vm, 'delete', generation);
+    return this.#start('delete', { ...target(record), uid: record.uid }, caller);
+  }
+
+  async clone(vm: string, request: VmClone, caller: Requester): Promise<OperationSnapshot> {
+    const record = await this.#legal(vm, 'clone');
+    if (await this.#host.records.find(request.name)) throw vmErrors['name-taken']({ name: request.name });
+    return this.#start(
+      'clone',
+      {
+        sourceId: record.settings.id,
+        sourceName: record.settings.name,
+        settings: cloneSettings(record.settings, request.name, this.#idFacts()),
+        start: request.start,
+        requestedBy: caller.name,
+      },
+      caller,
+    );
+  }
+
+  async act(vm: string, action: PlainAction, caller: Requester): Promise<OperationSnapshot> {
+    const record = await this.#legal(vm, action);
+    return this.#start(action === 'discard-saved' ? 'discardSaved' : action, target(record), caller);
+  }
+
+  async shutdown(
+    vm: string,
+    options: { readonly limitMs: number; readonly force: boolean },
+    caller: Requester,
+  ): Promise<OperationSnapshot> {
+    const record = await this.#legal(vm, 'shutdown');
+    return this.#start('shutdown', { ...target(record), ...options }, caller);
+  }
+
+  async addDisk(vm: string, source: DiskSource, caller: Requester): Promise<OperationSnapshot> {
+    const record = await this.#legal(vm, 'disk-add');
+    const sources = await this.#inspect([source]);
+    const plan = planDisk(record.settings, source, { ...this.#idFacts(), sources, image: null });
+    return this.#start('diskAdd', { ...target(record), ...plan }, caller);
+  }
+
+  async removeDisk(
+    vm: string,
+    name: string,
+    options: { readonly keep: boolean },
+    caller: Requester,
+  ): Promise<OperationSnapshot> {
+    const record = await this.#legal(vm, 'disk-remove');
+    const disk = record.settings.disks.find((candidate) => candidate.name === name || candidate.id === name);
+    if (!disk) throw vmErrors['disk-not-found']({ vm: record.settings.name, disk: name });
+    return this.#start('diskRemove', { ...target(record), disk, keepFile: options.keep }, caller);
+  }
+
+  async addPort(vm: string, source: PortSource, caller: Requester): Promise<OperationSnapshot> {
+    const record = await this.#legal(vm, 'port-add');
+    const port = planPort(record.settings, source, this.#idFacts());
+    return this.#start('portAdd', { ...target(record), port }, caller);
+  }
+
+  async removePort(vm: string, name: string, caller: Requester): Promise<OperationSnapshot> {
+    const record = await this.#legal(vm, 'port-remove');
+    const port = record.settings.ports.find((candidate) => candidate.name === name || candidate.id === name);
+    if (!port) throw vmErrors['port-not-found']({ vm: record.settings.name, port: name });
+    return this.#start('portRemove', { ...target(record), port }, caller);
+  }
+
+  #start<K extends keyof VmOperations>(
+    kind: K,
+    input: NonNullable<VmOperations[K]['inputType']>,
+    caller: Requester,
+  ): Promise<OperationSnapshot> {
+    const operation = this.#options.operations[kind] as never;
+    return this.#options.start(operation, input, { requestedBy: caller.name });
+  }
+
+  async #legal(
+    vm: string,
+    action: Parameters<typeof requireLegal>[2],
+    generation: number | null = null,
+  ): Promise<VmRecord> {
+    const record = await this.#host.records.get(vm);
+    requireLegal(this.#host, record, action);
+    const actual = record.settings.generation;
+    if (generation === null || generation === actual) return record;
+    throw vmErrors.changed({
+      vm: record.settings.name,
+      expected: String(generation),
+      actual: String(actual),
+    });
+  }
+
+  async #inspect(disks: readonly DiskSource[]): Promise<Map<string, SourceFacts>> {
+    const facts = new Map<string, SourceFacts>();
+    for (const { from, device } of disks) {
+      if (from !== undefined) facts.set(from, await this.#options.inspectSource(from));
+      if (device !== undefined) facts.set(device, await this.#options.inspectDevice(device));
+    }
+    return facts;
+  }
+
+  #idFacts(): Pick<PlanFacts, 'newId' | 'newMac'> {
+    return { newId: () => randomUUID(), newMac };
+  }
+
+  async #view(record: VmRecord): Promise<Vm> {
+    const { format: _format, ...settings } = record.settings;
+    const { state, reason } = this.#host.supervisor.status(record);
+    return {
+      ...settings,
+      disks: settings.disks.map((disk) => ({
+        ...disk,
+        path: this.#host.directory.resolveInVm(settings.id, disk.path),
+      })),
+      state,
+      stateReason: reason,
+      pid: record.process?.pid ?? null,
+      accelerator: record.process?.accelerator ?? null,
+      startedAt: record.process?.startedAt ?? null,
+      pendingRestart: pendingRestart(record),
+      operationId: await this.#options.operationOn(settings.id),
+    };
+  }
+}
+
+function target(record: VmRecord): { id: string; name: string } {
+  return { id: record.settings.id, name: record.settings.name };
+}
+
+/** QEMU's own prefix; the rest at random (IEEE 802: locally administered addresses would do as well). */
+function newMac(): string {
+  const tail = [...randomBytes(3)].map((byte) => byte.toString(16).padStart(2, '0'));
+  return ['52', '54', '00', ...tail].join(':');
+}
+
+/** A clone is another machine: nothing that identifies the first may be seen twice. Pure but for the ids. */
+export function cloneSettings(
+  source: VmSettings,
+  name: string,
+  facts: Pick<PlanFacts, 'newId' | 'newMac'>,
+): VmSettings {
+  return {
+    ...source,
+    id: facts.newId(),
+    name,
+    createdAt: new Date().toISOString(),
+    generation: 1,
+    generationId: facts.newId(),
+    autostart: null,
+    disks: source.disks.map((disk) => ({ ...disk, id: facts.newId() })),
+    ports: source.ports.map((port) => ({ ...port, id: facts.newId(), mac: facts.newMac() })),
+  };
+}
