@@ -139,11 +139,11 @@ export interface OperationService {
 export interface EventService {
   list(query: EventListQuery): Promise<{ readonly items: readonly Event[]; readonly next: string | null }>;
   /**
-   * Events after `query.after`, or from now on, until the signal aborts.
+   * Events after `query.after`, or from now on, until the signal aborts (the iteration rejects with its reason).
    *
-   * @throws api.history-gone when events after it are no longer kept
+   * @throws api.history-gone when events after it are no longer kept, at once or while it is read
    */
-  follow(query: EventFollowQuery, signal: AbortSignal): AsyncIterable<Event>;
+  follow(query: EventFollowQuery, signal: AbortSignal): Promise<AsyncIterable<Event>>;
 }
 
 export interface Services {

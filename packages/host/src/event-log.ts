@@ -224,9 +224,9 @@ export class EventLog {
 
   async #listBackward(query: EventListQuery): Promise<EventPage> {
     const items: Event[] = [];
-    const oldest = await this.#oldest();
-    if (oldest === null) return { items, next: null };
-    let before = query.after === undefined ? (await this.#readHead()).seq + 1 : seqCursor(query.after);
+    const end = (await this.#readHead()).seq + 1;
+    let before = query.after === undefined ? end : Math.min(end, seqCursor(query.after));
+    const oldest = (await this.#oldest()) ?? before;
     while (before > oldest) {
       const first = Math.max(oldest, before - chunk);
       const limit = before - first;

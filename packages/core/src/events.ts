@@ -1,0 +1,205 @@
+/**
+ * The event registry (mission M16): what can happen, under an id that never changes, with its severity and its words.
+ * `docs/events.md` is generated from this table. The log that keeps events is in packages/host.
+ */
+
+export const eventSeverities = ['info', 'warning', 'error'] as const;
+export type EventSeverity = (typeof eventSeverities)[number];
+
+/** What an event is about, as it was called then. */
+export interface EventSubject {
+  readonly kind: 'vm' | 'image' | 'host' | 'operation' | 'token';
+  readonly id: string;
+  readonly name: string;
+}
+
+/** Values that a message is made of. They are kept with the event, so that a program need not parse the message. */
+export type EventData = Readonly<Record<string, string | number | boolean | readonly string[] | null>>;
+
+export interface EventDefinition<D extends EventData = EventData> {
+  readonly severity: EventSeverity;
+  /** What kind of event this is, the same for each occurrence. */
+  readonly title: string;
+  /** This occurrence, in plain English; what has a remedy names it. */
+  readonly message: (name: string, data: D) => string;
+}
+
+/** Without a type for its data an event has none: `D` is then never. */
+function event<D extends EventData = never>(
+  severity: EventSeverity,
+  title: string,
+  message: (name: string, data: D) => string,
+): EventDefinition<D> {
+  return { severity, title, message };
+}
+
+export const eventTypes = {
+  'vm.created': event('info', 'VM created', (vm) => `VM ${vm} was created.`),
+  'vm.cloned': event<{ from: string }>('info', 'VM cloned', (vm, d) => `VM ${vm} was cloned from ${d.from}.`),
+  'vm.registered': event<{ path: string }>(
+    'info',
+    'VM registered',
+    (vm, d) => `VM ${vm} was registered from ${d.path}.`,
+  ),
+  'vm.deleted': event('info', 'VM deleted', (vm) => `VM ${vm} and its disks were deleted.`),
+  'vm.renamed': event<{ from: string }>('info', 'VM renamed', (vm, d) => `VM ${d.from} is now called ${vm}.`),
+  'vm.settings-changed': event<{ settings: readonly string[]; pendingRestart: readonly string[] }>(
+    'info',
+    'Settings changed',
+    (vm, d) =>
+      `Settings of VM ${vm} were changed: ${d.settings.join(', ')}.${
+        d.pendingRestart.length > 0 ? ` These hold from its next start: ${d.pendingRestart.join(', ')}.` : ''
+      }`,
+  ),
+  'vm.disk-added': event<{ disk: string }>(
+    'info',
+    'Disk added',
+    (vm, d) => `Disk ${d.disk} was added to VM ${vm}.`,
+  ),
+  'vm.disk-removed': event<{ disk: string }>(
+    'info',
+    'Disk removed',
+    (vm, d) => `Disk ${d.disk} was removed from VM ${vm}.`,
+  ),
+  'vm.port-added': event<{ port: string }>(
+    'info',
+    'Port added',
+    (vm, d) => `Port ${d.port} was added to VM ${vm}.`,
+  ),
+  'vm.port-removed': event<{ port: string }>(
+    'info',
+    'Port removed',
+    (vm, d) => `Port ${d.port} was removed from VM ${vm}.`,
+  ),
+  'vm.started': event<{ accelerator: string }>(
+    'info',
+    'VM started',
+    (vm, d) => `VM ${vm} was started (accelerator ${d.accelerator}).`,
+  ),
+  'vm.start-failed': event<{ reason: string }>(
+    'error',
+    'VM did not start',
+    (vm, d) => `VM ${vm} did not start: ${d.reason}`,
+  ),
+  'vm.autostart-failed': event<{ reason: string }>(
+    'error',
+    'VM did not start with the host',
+    (vm, d) => `VM ${vm} should have started with the host and did not: ${d.reason}`,
+  ),
+  'vm.adopted': event<{ pid: number }>(
+    'info',
+    'Running VM found again',
+    (vm, d) => `VM ${vm} was found running (process ${d.pid}) and is managed again.`,
+  ),
+  'vm.paused': event('info', 'VM paused', (vm) => `VM ${vm} was paused.`),
+  'vm.resumed': event('info', 'VM resumed', (vm) => `VM ${vm} runs on.`),
+  'vm.saved': event('info', 'VM saved', (vm) => `The memory of VM ${vm} was saved; its process has ended.`),
+  'vm.saved-discarded': event(
+    'info',
+    'Saved memory discarded',
+    (vm) => `The saved memory of VM ${vm} was thrown away; it is off.`,
+  ),
+  'vm.reset': event('info', 'VM reset', (vm) => `VM ${vm} was reset.`),
+  'vm.stopped': event('info', 'VM turned off', (vm) => `VM ${vm} was turned off.`),
+  'vm.guest-shutdown': event(
+    'info',
+    'Guest shut down',
+    (vm) => `The guest of VM ${vm} shut down; it is off.`,
+  ),
+  'vm.guest-reset': event('info', 'Guest restarted', (vm) => `The guest of VM ${vm} restarted itself.`),
+  'vm.guest-panicked': event(
+    'error',
+    'Guest panicked',
+    (vm) =>
+      `The system in VM ${vm} panicked. Look at its console ("corral vm console ${vm}"), then reset or stop it.`,
+  ),
+  'vm.paused-io-error': event<{ reason: string }>(
+    'error',
+    'VM paused by an I/O error',
+    (vm, d) =>
+      `VM ${vm} was paused by an I/O error: ${d.reason}. When the cause is gone, "corral vm resume ${vm}".`,
+  ),
+  'vm.paused-no-space': event<{ disk: string; path: string }>(
+    'error',
+    'VM paused by a full volume',
+    (vm, d) =>
+      `VM ${vm} was paused because the volume of ${d.path} (disk ${d.disk}) is full. It runs on when space is free again.`,
+  ),
+  'vm.qemu-died': event<{ lastWords: string; whileDaemonWasAway: boolean }>(
+    'error',
+    'QEMU died',
+    (vm, d) =>
+      `QEMU of VM ${vm} died${d.whileDaemonWasAway ? ' while the daemon was away' : ''}. Its last words: ${d.lastWords || '(none)'}`,
+  ),
+  'image.built': event('info', 'Image built', (image) => `Image ${image} was built.`),
+  'image.imported': event<{ path: string }>(
+    'info',
+    'Image imported',
+    (image, d) => `Image ${image} was imported from ${d.path}.`,
+  ),
+  'image.deleted': event('info', 'Image deleted', (image) => `Image ${image} was deleted.`),
+  'host.daemon-started': event<{ version: string }>(
+    'info',
+    'Daemon started',
+    (host, d) => `corrald ${d.version} started on ${host}.`,
+  ),
+  'host.daemon-stopped': event('info', 'Daemon stopped', (host) => `corrald on ${host} stopped; VMs run on.`),
+  'host.volume-low': event<{ path: string; freeBytes: number }>(
+    'warning',
+    'A volume is nearly full',
+    (host, d) => `${d.path} on ${host} has ${d.freeBytes} bytes free. VMs that cannot write are paused.`,
+  ),
+  'host.memory-low': event<{ availableBytes: number; reserveBytes: number }>(
+    'warning',
+    'The host is short of memory',
+    (host, d) =>
+      `${host} has ${d.availableBytes} bytes of memory available, less than its reserve of ${d.reserveBytes}. Stop or save a VM.`,
+  ),
+  'host.certificate-renewed': event<{ expiresAt: string }>(
+    'info',
+    'Certificate renewed',
+    (host, d) => `The TLS certificate of ${host} was renewed; it is valid until ${d.expiresAt}.`,
+  ),
+  'host.failed-logins': event<{ address: string; count: number }>(
+    'warning',
+    'Many failed logins',
+    (host, d) => `${d.count} requests from ${d.address} came to ${host} with an invalid token.`,
+  ),
+  'operation.failed': event<{ kind: string; reason: string }>(
+    'error',
+    'Operation failed',
+    (title, d) => `"${title}" failed and was undone: ${d.reason}`,
+  ),
+  'operation.stuck': event<{ kind: string; reason: string }>(
+    'error',
+    'Operation is stuck',
+    (title, d) =>
+      `"${title}" can go neither forward nor back: ${d.reason} Remove the cause, then "corral operation retry".`,
+  ),
+  'token.created': event<{ role: string; by: string }>(
+    'info',
+    'Token created',
+    (token, d) => `Token ${token} with the role ${d.role} was created by ${d.by}.`,
+  ),
+  'token.revoked': event<{ by: string }>(
+    'info',
+    'Token revoked',
+    (token, d) => `Token ${token} was revoked by ${d.by}.`,
+  ),
+} satisfies Record<string, EventDefinition<never>>;
+
+export type EventType = keyof typeof eventTypes;
+
+type DataOf<T extends EventType> = (typeof eventTypes)[T] extends EventDefinition<infer D> ? D : never;
+
+/** The data of an event as the rest of an argument list: none for an event that has none. */
+export type EventArguments<T extends EventType> = [DataOf<T>] extends [never] ? [] : [data: DataOf<T>];
+
+export function isEventType(type: string): type is EventType {
+  return Object.hasOwn(eventTypes, type);
+}
+
+/** The definition of a type, for whoever holds subject and data apart from their types. */
+export function eventDefinition(type: EventType): EventDefinition {
+  return eventTypes[type] as EventDefinition<never> as EventDefinition;
+}
