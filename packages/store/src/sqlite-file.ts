@@ -15,7 +15,7 @@ import { applicationId, rowChecksum, type StoredRow, schema, schemaVersion } fro
  *
  * @throws store.in-use, store.damaged, store.foreign, store.newer-version, store.input-output, store.full
  */
-export function openStoreFile(file: string): DatabaseSync {
+export function openStoreFile(file: string, maxBytes?: number): DatabaseSync {
   try {
     if (!existsSync(file)) createStoreFile(file);
     else if (statSync(file).size === 0) throw storeErrors.damaged({ file, detail: 'it is empty' });
@@ -28,6 +28,7 @@ export function openStoreFile(file: string): DatabaseSync {
     takeOver(db);
     checkFormat(db, file);
     checkContent(db, file);
+    if (maxBytes !== undefined) limitSize(db, maxBytes);
     removeLeftOvers(file);
     return db;
   } catch (cause) {
@@ -71,6 +72,10 @@ function createStoreFile(file: string): void {
   closeSync(directory);
 }
 
+function limitSize(db: DatabaseSync, maxBytes: number): void {
+  db.exec(`PRAGMA max_page_count = ${Math.floor(maxBytes / Number(single(db, 'PRAGMA page_size')))}`);
+}
+
 /** Drafts of creations that a crash cut off. Called with the lock held: nobody is creating. */
 function removeLeftOvers(file: string): void {
   const draft = `${basename(file)}.new-`;
@@ -94,7 +99,8 @@ function checkContent(db: DatabaseSync, file: string): void {
   if (single(db, latest) !== 1)
     throw storeErrors.damaged({ file, detail: 'its revision lies behind its entries' });
   const rows = db.prepare(
-    'SELECT key, value, create_revision AS createRevision, mod_revision AS modRevision, lease_id AS leaseId, checksum FROM entry',
+    `SELECT key, value, create_revision AS createRevision, mod_revision AS modRevision, lease_id AS leaseId, checksum
+      FROM entry UNION ALL SELECT key, value, create_revision, revision, lease_id, checksum FROM history`,
   );
   for (const row of rows.iterate()) checkRow(file, row as unknown as StoredRow & { checksum: number });
 }

@@ -18,14 +18,14 @@ export interface SqliteStoreOptions {
   readonly file: string;
   /** For leases. Default: the monotonic clock. */
   readonly clock?: Clock;
+  /** The file grows no further; a change that needs more is refused with store.full. Default: as the disk allows. */
+  readonly maxBytes?: number;
 }
 
 /** @throws store.in-use, store.damaged, store.foreign, store.newer-version, store.input-output, store.full */
 export function openSqliteStore(options: SqliteStoreOptions): Store {
-  return new LocalStore(
-    new SqliteLedger(options.file, openStoreFile(options.file)),
-    options.clock ?? monotonicClock,
-  );
+  const db = openStoreFile(options.file, options.maxBytes);
+  return new LocalStore(new SqliteLedger(options.file, db), options.clock ?? monotonicClock);
 }
 
 interface Row extends StoredRow {
