@@ -75,9 +75,9 @@ function identity(vm: VmSettings, host: HostPart): string[] {
     `guest=${vm.name},debug-threads=on`,
     '-uuid',
     vm.id,
-    // Logging stays off (no -d), so the file is never opened: the option tells whose process this is.
-    '-D',
-    `${host.dataRoot}/vms/${vm.id}/log/qemu-debug.log`,
+    // One more folder to look for firmware in, which holds none and belongs to root: it tells whose process this is.
+    '-L',
+    `${host.dataRoot}/vms/${vm.id}`,
     '-nodefaults',
     '-no-user-config',
     '-S',

@@ -5,8 +5,8 @@ import { killProcess, type ProcessIdentity } from '../process/process-identity.t
 
 /** QEMU's of this VM in this data directory: at most one, unless something went badly wrong. */
 export function findQemu(directory: DataDirectory, id: string): Promise<ProcessIdentity[]> {
-  const mark = `${directory.root}/vms/${id}/`;
-  return findProcesses((args) => args.includes(id) && args.some((arg) => arg.startsWith(mark)));
+  const folder = directory.vm(id).folder;
+  return findProcesses((args) => args.includes(id) && args.includes(folder));
 }
 
 export function findSwtpm(id: string): Promise<ProcessIdentity[]> {
