@@ -1,8 +1,9 @@
 /** Checking a VHDX as a whole, and repairing what needs no guess: the log, damaged copies, unused space. */
 
 import { isCorralError } from '@corral/core/errors';
-import type { CheckOptions, CheckProblem, CheckReport, ProblemKind } from '../disk.ts';
+import type { CheckOptions, CheckReport } from '../disk.ts';
 import { DiskFile } from '../file.ts';
+import { Findings } from '../findings.ts';
 import { bitRuns } from '../sector-bitmap.ts';
 import { payloadState, reservedBits } from './block-table.ts';
 import { VhdxImage } from './image.ts';
@@ -12,25 +13,6 @@ import { encodeRegionTable, regionTableOffsets } from './region-table.ts';
 import { SpaceMap } from './space-map.ts';
 import { checkScanned, entryContentBytes, type ScannedEntry, scanTable } from './table-scan.ts';
 import { VhdxWriter } from './writer.ts';
-
-const maxProblems = 1000;
-
-class Findings {
-  readonly problems: CheckProblem[] = [];
-  count = 0;
-  #unrepaired = 0;
-
-  add(kind: ProblemKind, message: string, more: { fileOffset?: number; repaired?: boolean } = {}): void {
-    const { fileOffset, repaired = false } = more;
-    this.count += 1;
-    if (kind !== 'note' && !repaired) this.#unrepaired += 1;
-    if (this.problems.length < maxProblems) this.problems.push({ kind, message, fileOffset, repaired });
-  }
-
-  get ok(): boolean {
-    return this.#unrepaired === 0;
-  }
-}
 
 interface Scan {
   readonly space: SpaceMap;
