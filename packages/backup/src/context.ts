@@ -30,6 +30,8 @@ export class RepositoryContext implements BlobLocator {
   /** Nodes through a cache. */
   readonly nodes: NodeSource;
   state: RepositoryState = firstState;
+  /** Why the newest state cannot be read, if so: then this repository is for reading only. */
+  stateDamage: Error | null = null;
   readonly #appendOnly: boolean;
   #refreshing: Promise<void> = Promise.resolve();
 
@@ -56,8 +58,10 @@ export class RepositoryContext implements BlobLocator {
   /** Reads the state, then the segments that count by it. One at a time: the index changes in steps. */
   async refresh(signal?: AbortSignal): Promise<void> {
     const turn = this.#refreshing.then(async () => {
-      this.state = await readState(this.store, this.keys, signal);
-      await this.index.refresh(this.state, signal);
+      const { state, damage } = await readState(this.store, this.keys, signal);
+      this.state = state;
+      this.stateDamage = damage;
+      await this.index.refresh(state, damage !== null, signal);
     });
     this.#refreshing = turn.catch(() => undefined);
     await turn;
@@ -76,14 +80,37 @@ export class RepositoryContext implements BlobLocator {
     signal?: AbortSignal,
   ): Promise<Session> {
     const what = { purpose, pins, state: this.state.number };
+    if (purpose !== 'read') this.throwIfStateDamaged();
     const session = await Session.begin(this.store, this.keys, what, this.isAppendOnly, signal);
     try {
       await this.refresh(signal);
+      if (purpose !== 'read') this.throwIfStateDamaged();
       return session;
     } catch (cause) {
       await session.end();
       throw cause;
     }
+  }
+
+  /** @throws repository.state-damaged */
+  throwIfStateDamaged(): void {
+    const { stateDamage } = this;
+    if (stateDamage)
+      throw repositoryErrors['state-damaged']({ place: this.store.place }, { cause: stateDamage });
+  }
+
+  /** A second look on the same repository with nothing cached, for whoever must not trust what was read before. */
+  async fresh(signal?: AbortSignal): Promise<RepositoryContext> {
+    const { store, keys, config } = this;
+    const context = new RepositoryContext({
+      store,
+      keys,
+      config,
+      appendOnly: this.#appendOnly,
+      workers: this.pool.size,
+    });
+    await context.refresh(signal);
+    return context;
   }
 
   async close(): Promise<void> {

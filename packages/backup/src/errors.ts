@@ -97,6 +97,12 @@ export const repositoryErrors = defineErrors('repository', {
     'A retention lock cannot be shortened',
     (p) => `The lock stands at ${p.current}; ${p.asked} would shorten it. Locks can only be extended.`,
   ),
+  'state-damaged': error<{ place: string }>(
+    500,
+    'The state of the repository is damaged',
+    (p) =>
+      `The newest state of the repository in ${p.place} cannot be read. Backups can be restored; repair it before it takes new ones.`,
+  ),
   revoked: error<{ session: string }>(
     409,
     'The backup was given up by another host',

@@ -35,6 +35,11 @@ export class PackTable {
     }
   }
 
+  /** Marks packs by their numbers, too. */
+  markRange(first: number, count: number): void {
+    this.#doomed.fill(1, first, first + count);
+  }
+
   #grow(): void {
     this.#names = Buffer.concat([this.#names, Buffer.alloc(this.#names.length)]);
     const flags = new Uint8Array(this.#doomed.length * 2);

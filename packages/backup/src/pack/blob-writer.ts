@@ -5,7 +5,7 @@
 import { asBuffer } from '../crypto/blake3.ts';
 import type { RepositoryKeys } from '../crypto/keys.ts';
 import { blockBytes } from '../format/config.ts';
-import { storedLength } from '../format/length-word.ts';
+import { type BlobKind, storedLength } from '../format/length-word.ts';
 import { recordBytes, sortRecords } from '../index/record.ts';
 import { RecordTable } from '../index/record-table.ts';
 import type { RepositoryIndex } from '../index/repository-index.ts';
@@ -84,7 +84,10 @@ export class BlobWriter {
 
   /** Stores a block under its id unless it is there. Takes a copy; waits while too much is on its way. */
   async putBlock(id: Buffer, content: Buffer, stream: number): Promise<void> {
-    if (id === zeroId || (await this.#isKnown(id))) return;
+    if (id !== zeroId && !(await this.#isKnown(id))) await this.#addBlock(id, content, stream);
+  }
+
+  async #addBlock(id: Buffer, content: Buffer, stream: number): Promise<void> {
     this.#pending.add(id, { pack: stream, offset: 0, word: 0 });
     let batch = this.#batch;
     if (batch && batch.used + content.length > batchBytes) {
@@ -105,6 +108,13 @@ export class BlobWriter {
     const location = await index.find(id);
     // Looking took time: the same block may have come in by another disk meanwhile.
     return (location !== undefined && !location.isDoomed) || this.#pending.has(id);
+  }
+
+  /** Stores a blob although it is stored already: its pack will go. */
+  async copyBlob(id: Buffer, kind: BlobKind, content: Buffer): Promise<void> {
+    if (this.#pending.has(id)) return;
+    if (kind === 'node') await this.#addNode(Buffer.from(id), content, 0);
+    else await this.#addBlock(Buffer.from(id), content, 0);
   }
 
   #newBatch(): Batch {
@@ -169,15 +179,18 @@ export class BlobWriter {
   }
 
   async #putNode(content: Buffer, stream: number): Promise<Buffer> {
+    const id = nodeId(this.#parts.keys, content);
+    if (!(await this.#isKnown(id))) await this.#addNode(id, content, stream);
+    return id;
+  }
+
+  async #addNode(id: Buffer, content: Buffer, stream: number): Promise<void> {
     const { keys, session } = this.#parts;
-    const id = nodeId(keys, content);
-    if (await this.#isKnown(id)) return id;
     this.#pending.add(id, { pack: stream, offset: 0, word: 0 });
     this.#nodes ??= new PackBuilder(keys, session.idBytes, 'node');
     this.#nodes.add(id, content);
     this.#openNodes.set(id.toString('hex'), Buffer.from(content));
     if (this.#nodes.isFull) await this.#finishNodes();
-    return id;
   }
 
   async #finishNodes(): Promise<void> {
@@ -260,7 +273,7 @@ export class BlobWriter {
     const segment = buildSegment(keys, session.idBytes, records, packs, false);
     await store.put(segmentName(segment.hash), segment.bytes, { retainUntil });
     this.storedBytes += segment.bytes.length;
-    await index.adopt(segment.hash, segment.bytes.length, records, packs);
+    await index.adopt(session.id, segment.hash, segment.bytes.length, records, packs);
     this.#dropListed(listed, records.length / recordBytes);
   }
 

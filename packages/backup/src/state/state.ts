@@ -1,4 +1,5 @@
 /** What maintenance decided (docs/formats/repository.md, "State"). */
+import { uuidPattern } from '@corral/core/ids';
 import type { RepositoryKeys } from '../crypto/keys.ts';
 import { openDocument, sealDocument } from '../format/document.ts';
 import { Fields } from '../format/fields.ts';
@@ -27,6 +28,8 @@ export interface RepositoryState {
   readonly segments: readonly string[];
   readonly superseded: readonly string[];
   readonly doomed: readonly DoomedSet[];
+  /** Sessions that were given up: what they list by themselves is not to be relied on, whenever it arrives. */
+  readonly revoked: readonly string[];
   readonly policy: RepositoryPolicy;
   readonly harmed: readonly HarmedPoint[];
   readonly createdAt: string;
@@ -38,6 +41,7 @@ export const firstState: RepositoryState = {
   segments: [],
   superseded: [],
   doomed: [],
+  revoked: [],
   policy: { appendOnly: false, lockDays: 0 },
   harmed: [],
   createdAt: new Date(0).toISOString(),
@@ -51,21 +55,37 @@ export function stateName(number: number): string {
   return `states/${String(number).padStart(10, '0')}`;
 }
 
-/**
- * The highest state. One that cannot be read is an error: an older one in its place could let a writer rely on doomed
- * packs.
- *
- * @throws repository.object-damaged
- */
+export interface StateReading {
+  readonly state: RepositoryState;
+  /** Why the highest state cannot be read; `state` is then an older one, good for reading points only. */
+  readonly damage: Error | null;
+}
+
+/** The highest state, or the highest that can be read. */
 export async function readState(
   store: ObjectStore,
   keys: RepositoryKeys,
   signal?: AbortSignal,
-): Promise<RepositoryState> {
+): Promise<StateReading> {
   const names = (await listAll(store, 'states/', signal)).map((entry) => entry.name).sort();
-  const newest = names.at(-1);
-  if (newest === undefined) return firstState;
-  return parseState(newest, openDocument(keys, newest, await store.read(newest, undefined, signal)));
+  let damage: Error | null = null;
+  for (const name of names.reverse()) {
+    try {
+      const state = parseState(name, openDocument(keys, name, await store.read(name, undefined, signal)));
+      return { state: damage ? { ...state, number: numberOf(names[0]!) } : state, damage };
+    } catch (cause) {
+      const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
+      // Removed since the listing, because newer ones came: look again.
+      if (code === 'repository.object-missing') return await readState(store, keys, signal);
+      if (code !== 'repository.object-damaged') throw cause;
+      damage ??= cause as Error;
+    }
+  }
+  return { state: names[0] ? { ...firstState, number: numberOf(names[0]) } : firstState, damage };
+}
+
+function numberOf(name: string): number {
+  return Number(name.slice('states/'.length));
 }
 
 export function parseState(name: string, value: Record<string, unknown>): RepositoryState {
@@ -76,6 +96,7 @@ export function parseState(name: string, value: Record<string, unknown>): Reposi
     segments: fields.texts('segments', hash),
     superseded: fields.texts('superseded', hash),
     doomed: fields.list('doomed', (set) => ({ packs: set.texts('packs', hash), since: set.count('since') })),
+    revoked: fields.texts('revoked', uuidPattern),
     policy: { appendOnly: policy.flag('appendOnly'), lockDays: policy.count('lockDays', 36_500) },
     harmed: fields.list('harmed', (item) => ({
       point: item.id('point'),
@@ -105,7 +126,7 @@ export async function removeOldStates(
   signal?: AbortSignal,
 ): Promise<void> {
   for (const { name } of await listAll(store, 'states/', signal)) {
-    if (Number(name.slice('states/'.length)) <= current - keptStates) await store.delete(name, signal);
+    if (numberOf(name) <= current - keptStates) await store.delete(name, signal);
   }
 }
 

@@ -73,25 +73,54 @@ async function* walkNode(
   }
 }
 
-/**
- * Every id that a tree refers to, each subtree of `seen` once. `visit` gets a node's content and level, children
- * before their parents.
- *
- * `seen` answers whether a node was visited before and notes it.
- */
+export interface NodeVisitor {
+  /** Whether a node was visited before; notes it. */
+  seen(id: Buffer): boolean | Promise<boolean>;
+  /** A node's content and level, children before their parents. */
+  visit(id: Buffer, content: Buffer, level: number, firstBlock: number): Promise<void>;
+  /** A node that cannot be read; without this, that is an error. */
+  lost?(id: Buffer, level: number, firstBlock: number, cause: unknown): void;
+}
+
+/** Visits every node of a tree, each subtree that was seen before left out. */
 export async function walkNodes(
   source: NodeSource,
-  root: Buffer,
+  id: Buffer,
   level: number,
-  seen: (id: Buffer) => boolean,
-  visit: (id: Buffer, content: Buffer, level: number) => Promise<void>,
+  visitor: NodeVisitor,
   signal?: AbortSignal,
+  firstBlock = 0,
 ): Promise<void> {
-  if (isZeroId(root) || seen(root)) return;
+  if (isZeroId(id) || (await visitor.seen(id))) return;
   signal?.throwIfAborted();
-  const content = await readNodeAt(source, root, level, signal);
+  const content = await readOrLose(source, id, level, firstBlock, visitor);
+  if (!content) return;
   for (let slot = 0; level > 0 && slot < fanOut; slot += 1) {
-    await walkNodes(source, nodeEntry(content, slot), level - 1, seen, visit, signal);
+    const start = firstBlock + slot * entrySpan(level);
+    await walkNodes(source, nodeEntry(content, slot), level - 1, visitor, signal, start);
   }
-  await visit(root, content, level);
+  await visitor.visit(id, content, level, firstBlock);
+}
+
+const lossCodes = ['repository.object-damaged', 'repository.blob-missing', 'repository.object-missing'];
+
+/** Whether an error says that data is lost, and not that the store cannot be reached. */
+export function isLoss(cause: unknown): boolean {
+  return cause instanceof Error && 'code' in cause && lossCodes.includes(String(cause.code));
+}
+
+async function readOrLose(
+  source: NodeSource,
+  id: Buffer,
+  level: number,
+  firstBlock: number,
+  visitor: NodeVisitor,
+): Promise<Buffer | undefined> {
+  try {
+    return await readNodeAt(source, id, level);
+  } catch (cause) {
+    if (!visitor.lost || !isLoss(cause)) throw cause;
+    visitor.lost(id, level, firstBlock, cause);
+    return undefined;
+  }
 }
