@@ -16,7 +16,7 @@ import { occupancy, VhdWriter } from './writer.ts';
  */
 export async function checkVhd(path: string, options: CheckOptions = {}): Promise<CheckReport> {
   await using file = await DiskFile.open(path, options.repair ? 'write' : 'read');
-  return checkVhdFile(file, options);
+  return await checkVhdFile(file, options);
 }
 
 export async function checkVhdFile(file: BlockFile, options: CheckOptions): Promise<CheckReport> {
