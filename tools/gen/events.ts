@@ -20,7 +20,7 @@ export async function generate(): Promise<Map<string, string>> {
     .toSorted()
     .map((type) => {
       const { severity, title, message } = eventDefinition(type);
-      return `| \`${type}\` | ${severity} | ${title} | ${message('<name>', placeholders)} |`;
+      return `| \`${type}\` | ${severity} | ${title} | ${message('<name>', placeholders).replaceAll('<', '\\<')} |`;
     });
   return new Map([['docs/events.md', `${head}${rows.join('\n')}\n`]]);
 }

@@ -3,6 +3,7 @@
  * types of the daemon's handlers and the generated client (docs/architecture.md, invariant 6).
  */
 import type { z } from 'zod';
+import type { ContractError } from './error-statuses.ts';
 import type { Role } from './roles.ts';
 
 export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
@@ -46,7 +47,7 @@ export interface Route {
   readonly mediaType?: string;
   readonly etag: EtagUse;
   /** Codes from the error registry beside those that `commonErrors` gives. */
-  readonly errors: readonly string[];
+  readonly errors: readonly ContractError[];
 }
 
 interface RouteDefaults {
@@ -81,8 +82,8 @@ export type ResponseOf<R> = R extends { readonly response: infer S extends z.Zod
   : undefined;
 
 /** Errors that every route of this form can answer with, beside its own. */
-export function commonErrors(route: Route): readonly string[] {
-  const codes = ['api.unexpected', 'api.stopping'];
+export function commonErrors(route: Route): readonly ContractError[] {
+  const codes: ContractError[] = ['api.unexpected', 'api.stopping'];
   if (route.params || route.query || route.body) codes.push('api.invalid-request');
   if (route.kind === 'websocket') codes.push('api.invalid-ticket', 'api.websocket-expected');
   else if (route.role !== 'none') codes.push('api.unauthenticated', 'api.rate-limited');

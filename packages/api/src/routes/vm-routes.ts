@@ -8,7 +8,7 @@ export const VmParams = z.strictObject({ vm: NameOrId });
 export const VmPage = pageOf(Vm);
 
 /** An action on a VM that takes no more than its name: POST /v1/vms/{vm}/VERB. */
-function action<const Verb extends string>(verb: Verb, summary: string, errors: readonly string[] = []) {
+function action<const Verb extends string>(verb: Verb, summary: string) {
   return route({
     id: `vm.${verb}`,
     method: 'POST',
@@ -19,7 +19,7 @@ function action<const Verb extends string>(verb: Verb, summary: string, errors: 
     params: VmParams,
     status: 202,
     response: Operation,
-    errors: ['vm.not-found', 'vm.illegal-state', 'operation.busy', ...errors],
+    errors: ['vm.not-found', 'vm.illegal-state', 'operation.busy'],
   });
 }
 

@@ -1,0 +1,45 @@
+/**
+ * The HTTP status of each error that a route names. The errors are declared by the packages that raise them, which
+ * this package cannot see; a test compares both (test/api/contract.test.ts).
+ */
+export const errorStatuses = {
+  'api.forbidden': 403,
+  'api.history-gone': 410,
+  'api.host-path-forbidden': 403,
+  'api.invalid-request': 400,
+  'api.invalid-ticket': 401,
+  'api.malformed-json': 400,
+  'api.payload-too-large': 413,
+  'api.precondition-required': 428,
+  'api.rate-limited': 429,
+  'api.stopping': 503,
+  'api.unauthenticated': 401,
+  'api.unexpected': 500,
+  'api.unsupported-media-type': 415,
+  'api.websocket-expected': 426,
+  'core.timeout': 504,
+  'guest.key-not-found': 404,
+  'image.exists': 409,
+  'image.in-use': 409,
+  'image.not-found': 404,
+  'operation.busy': 409,
+  'operation.not-cancellable': 409,
+  'operation.not-found': 404,
+  'operation.not-owner': 409,
+  'operation.not-stuck': 409,
+  'token.exists': 409,
+  'token.not-found': 404,
+  'vm.bad-disk': 400,
+  'vm.bus-full': 409,
+  'vm.changed': 412,
+  'vm.disk-exists': 409,
+  'vm.disk-not-found': 404,
+  'vm.illegal-state': 409,
+  'vm.name-taken': 409,
+  'vm.no-slot': 409,
+  'vm.not-found': 404,
+  'vm.port-exists': 409,
+  'vm.port-not-found': 404,
+} as const satisfies Readonly<Record<string, number>>;
+
+export type ContractError = keyof typeof errorStatuses;
