@@ -229,6 +229,11 @@ export interface CheckOptions extends ProgressOptions {
 export interface ResizeOptions extends ProgressOptions {
   /** Without it a smaller size is refused: what lies behind the new end is lost. */
   readonly shrink?: boolean | undefined;
+  /**
+   * Size of the parent of a differencing disk. New space must hide what a longer parent has there; without this size
+   * the driver takes the parent to be as long as the new disk, which may cost metadata for nothing.
+   */
+  readonly parentBytes?: number | undefined;
 }
 
 /** Length of the file, and space that it takes on its volume, which for a sparse file is less. */

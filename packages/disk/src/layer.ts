@@ -17,6 +17,10 @@ export abstract class LayerDisk implements Disk {
   }
 
   abstract get info(): DiskInfo;
+  /** As in `info`, which costs more to put together. */
+  protected get sizeBytes(): number {
+    return this.info.sizeBytes;
+  }
   protected abstract extentsLayer(range: Range, options: SignalOptions): AsyncIterable<Extent>;
   protected abstract readLayer(target: Uint8Array, offset: number, options: SignalOptions): Promise<void>;
   protected abstract writeLayer(source: Uint8Array, offset: number, options: SignalOptions): Promise<void>;
@@ -98,7 +102,7 @@ export abstract class LayerDisk implements Disk {
 
   #check(offset: number, length: number): void {
     if (this.#state !== 'open') throw diskErrors.closed({ path: this.path });
-    const { sizeBytes } = this.info;
+    const { sizeBytes } = this;
     if (Number.isSafeInteger(offset) && offset >= 0 && length >= 0 && offset + length <= sizeBytes) return;
     throw diskErrors['out-of-range']({ path: this.path, offset, length, sizeBytes });
   }
