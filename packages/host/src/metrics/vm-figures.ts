@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { isCorralError } from '@corral/core/errors';
 import type { VmState } from '@corral/core/vm-actions';
 import { bridgeOf, tapName } from '../network/tap.ts';
+import { diskOfDevice } from '../vm/io-error.ts';
 import type { VmHost } from '../vm/vm-host.ts';
 import type { VmRecord } from '../vm/vm-record.ts';
 
@@ -65,8 +66,8 @@ async function diskFigures(host: VmHost, record: VmRecord): Promise<DiskFigures[
       .monitor(record)
       .execute('query-blockstats', {}, { limitMs: askLimitMs });
     return stats.flatMap(({ qdev, stats: of }) => {
-      const disk = /(?:^|\/)disk-([^/]+)/.exec(qdev ?? '')?.[1];
-      if (disk === undefined) return [];
+      const disk = diskOfDevice(qdev ?? '');
+      if (!record.settings.disks.some(({ name }) => name === disk)) return [];
       return [
         {
           disk,

@@ -6,10 +6,10 @@ import { vmErrors } from '../errors.ts';
 import {
   diskDevice,
   diskDeviceOptions,
-  diskFileNode,
   diskFileOptions,
   diskFormatOptions,
-  diskNode,
+  layerFileNode,
+  layerNode,
   netdevOptions,
   portDevice,
   portDeviceOptions,
@@ -38,7 +38,7 @@ export async function unplugDisk(
   signal: AbortSignal,
 ): Promise<void> {
   await unplugDevice(qmp, vm, diskDevice(disk.name), `disk "${disk.name}"`, signal);
-  for (const node of [diskNode(disk.name), diskFileNode(disk.name)]) {
+  for (const node of [layerNode(disk.path), layerFileNode(disk.path)]) {
     await unlessGone(qmp.execute('blockdev-del', { 'node-name': node }, { signal }));
   }
 }

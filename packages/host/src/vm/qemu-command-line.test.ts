@@ -4,6 +4,7 @@ import type { VmCreate } from '@corral/api/schemas/vm';
 import { DataDirectory } from '../data-directory.ts';
 import { samplePlan, sampleVm } from '../testing/sample-vm.ts';
 import { type HostPart, qemuCommandLine } from './qemu-command-line.ts';
+import { layerNode } from './qemu-devices.ts';
 
 const directory = new DataDirectory('/data');
 
@@ -59,10 +60,11 @@ describe("QEMU's command line", () => {
     } as const;
     const { settings } = samplePlan({ disks: [], linked: true }, { image });
     const nodes = options(qemuCommandLine(settings, hostPart(settings)), '-blockdev');
-    const base = nodes.find((node) => node['node-name'] === 'p0-root');
-    const top = nodes.find((node) => node['node-name'] === 'disk-root');
+    const [disk] = settings.disks;
+    const base = nodes.find((node) => node['node-name'] === layerNode('/images/base.qcow2'));
+    const top = nodes.find((node) => node['node-name'] === layerNode(disk!.path));
     assert.deepEqual([base?.['read-only'], base?.['backing']], [true, null]);
-    assert.equal(top?.['backing'], 'p0-root');
+    assert.equal(top?.['backing'], base?.['node-name']);
   });
 
   it('has every address of a PCI device given', () => {

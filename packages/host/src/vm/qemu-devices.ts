@@ -4,6 +4,7 @@
  *
  * Properties: QEMU's documentation, "Device Emulation", and `qemu-system-x86_64 -device NAME,help`.
  */
+import { createHash } from 'node:crypto';
 import type { DiskLayer, DiskSettings, PortSettings } from '@corral/api/schemas/vm-settings';
 
 /** As JSON for `-device` and `device_add`. */
@@ -21,10 +22,15 @@ export interface NetdevOptions {
 }
 
 export const rootPortId = (slot: number): string => `slot${slot}`;
-/** Node names are at most 31 characters; names of disks are at most 20. */
-export const diskNode = (name: string): string => `disk-${name}`;
-export const diskFileNode = (name: string): string => `file-${name}`;
-const parentNode = (name: string, index: number): string => `p${index}-${name}`;
+/**
+ * Block nodes are named after the file of a layer, not after the disk: a checkpoint puts a new layer on top of a disk
+ * whose device stays. Node names are at most 31 characters; this one is the same in every run.
+ */
+export function layerNode(path: string): string {
+  return `layer-${createHash('sha256').update(path).digest('hex').slice(0, 16)}`;
+}
+/** The node of the file below a layer's format. */
+export const layerFileNode = (path: string): string => layerNode(path).replace('layer', 'file');
 export const diskDevice = (name: string): string => `disk-${name}`;
 export const portDevice = (name: string): string => `port-${name}`;
 export const portNetdev = (name: string): string => `net-${name}`;
@@ -33,7 +39,7 @@ export const portNetdev = (name: string): string => `net-${name}`;
 export function diskFileOptions(disk: DiskSettings, qemuPath: string): BlockdevOptions {
   return {
     driver: disk.passThrough ? 'host_device' : 'file',
-    'node-name': diskFileNode(disk.name),
+    'node-name': layerFileNode(disk.path),
     filename: qemuPath,
     // Image locking is the second proof of "one writer" (invariant 1); 'auto' would go without where it fails.
     locking: disk.passThrough ? 'auto' : 'on',
@@ -47,8 +53,8 @@ export function diskFileOptions(disk: DiskSettings, qemuPath: string): BlockdevO
 export function diskFormatOptions(disk: DiskSettings): BlockdevOptions {
   return {
     driver: disk.format,
-    'node-name': diskNode(disk.name),
-    file: diskFileNode(disk.name),
+    'node-name': layerNode(disk.path),
+    file: layerFileNode(disk.path),
     discard: 'unmap',
     'detect-zeroes': 'unmap',
     ...backingOption(disk, parentBelow(disk, 0)),
@@ -60,9 +66,15 @@ export function parentBlockdevs(disk: DiskSettings, qemuPaths: readonly string[]
   return disk.parents
     .map((layer, index) => ({
       driver: layer.format,
-      'node-name': parentNode(disk.name, index),
+      'node-name': layerNode(layer.path),
       'read-only': true,
-      file: { driver: 'file', filename: qemuPaths[index]!, 'read-only': true, aio: 'threads' },
+      file: {
+        driver: 'file',
+        'node-name': layerFileNode(layer.path),
+        filename: qemuPaths[index]!,
+        'read-only': true,
+        aio: 'threads',
+      },
       ...backingOption(layer, parentBelow(disk, index + 1)),
     }))
     .reverse();
@@ -73,7 +85,8 @@ function backingOption(layer: DiskLayer, backing: string | null): BlockdevOption
 }
 
 function parentBelow(disk: DiskSettings, index: number): string | null {
-  return index < disk.parents.length ? parentNode(disk.name, index) : null;
+  const parent = disk.parents[index];
+  return parent ? layerNode(parent.path) : null;
 }
 
 /**
@@ -87,7 +100,7 @@ export function diskDeviceOptions(
 ): DeviceOptions {
   const common = {
     id: diskDevice(disk.name),
-    drive: diskNode(disk.name),
+    drive: layerNode(disk.path),
     serial: disk.name,
     werror: 'stop',
     rerror: 'stop',

@@ -13,7 +13,7 @@ import { isCorralError } from '@corral/core/errors';
 import type { EventSubject } from '@corral/core/events';
 import type { VmState } from '@corral/core/vm-actions';
 import { QmpClient } from '@corral/qmp/qmp-client';
-import type { QmpEvent } from '@corral/qmp/qmp-events';
+import type { QmpEvent, QmpEventNamed } from '@corral/qmp/qmp-events';
 import type { DataDirectory } from '../data-directory.ts';
 import { vmErrors } from '../errors.ts';
 import type { Logger } from '../logger.ts';
@@ -236,9 +236,12 @@ export class VmSupervisor {
 
   async #refresh(watched: Watched): Promise<void> {
     const { status } = await watched.qmp.execute('query-status');
-    if (status === 'io-error' && watched.ioError === null) {
-      watched.ioError = await findIoError(watched.qmp);
-      if (watched.ioError) await this.#tellIoError(watched, watched.ioError);
+    if (status === 'io-error' && !watched.ioError) {
+      const found = await findIoError(watched.qmp);
+      if (found && !watched.ioError) {
+        watched.ioError = found;
+        await this.#tellIoError(watched, found);
+      }
     }
     if (status === 'running') watched.ioError = null;
     watched.status = statusOfQemu(status, watched.ioError?.reason ?? null);
@@ -250,8 +253,7 @@ export class VmSupervisor {
     switch (event.name) {
       case 'BLOCK_IO_ERROR':
         if (event.data.action === 'stop' && !watched.ioError) {
-          watched.ioError = ioErrorOfEvent(event.data);
-          this.#inBackground(this.#tellIoError(watched, watched.ioError));
+          this.#inBackground(this.#onIoError(watched, event.data));
         }
         break;
       case 'GUEST_PANICKED':
@@ -301,6 +303,15 @@ export class VmSupervisor {
     log.error({ vm: record.settings.name, lastWords: words }, 'QEMU died');
     await emit('vm.qemu-died', subject(record), { lastWords: words, whileDaemonWasAway: !seen });
     await this.endQemu(id);
+  }
+
+  async #onIoError(watched: Watched, data: QmpEventNamed<'BLOCK_IO_ERROR'>['data']): Promise<void> {
+    const record = await this.#options.records.get(watched.id);
+    const ioError = ioErrorOfEvent(data, record.process?.applied ?? record.settings);
+    if (watched.ioError) return;
+    watched.ioError = ioError;
+    await this.#tellIoError(watched, ioError);
+    await this.#refresh(watched);
   }
 
   async #tellIoError(watched: Watched, ioError: IoError): Promise<void> {
