@@ -103,13 +103,13 @@ async function* mismatches(
   options: SignalOptions,
 ): AsyncGenerator<Mismatch> {
   for (let index = 0; index < refcounts.tableEntries; index += 1) {
-    if (refcounts.blockOffset(index) === 0) continue;
+    const stored = await refcounts.block(index);
+    if (!stored) continue;
     options.signal?.throwIfAborted();
     const first = index * refcounts.clustersPerBlock;
-    for (let cluster = first; cluster < first + refcounts.clustersPerBlock; cluster += 1) {
-      const stored = await refcounts.get(cluster);
-      const counted = walk.counts.get(cluster);
-      if (stored !== counted) yield { cluster, stored, counted };
+    for (let at = 0; at < refcounts.clustersPerBlock; at += 1) {
+      const counted = walk.counts.get(first + at);
+      if (stored(at) !== counted) yield { cluster: first + at, stored: stored(at), counted };
     }
   }
   for (const cluster of walk.counts.clusters()) {

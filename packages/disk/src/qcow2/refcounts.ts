@@ -188,6 +188,14 @@ export class Refcounts {
     return first * this.#clusterBytes;
   }
 
+  /** The counts of one block, to be looked up without waiting; undefined if there is no block. */
+  async block(index: number): Promise<((at: number) => number) | undefined> {
+    const offset = this.blockOffset(index);
+    if (offset === 0) return undefined;
+    const block = await this.#blocks.get(offset);
+    return (at) => this.#read(block, at);
+  }
+
   async #nextFree(from: number): Promise<number> {
     let cluster = from;
     for (;;) {
