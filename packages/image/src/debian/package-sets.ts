@@ -1,0 +1,21 @@
+/** The sets of Debian packages that Corral unpacks into its cache. */
+import { join } from 'node:path';
+import type { PackageSetRequest } from './package-set.ts';
+
+/** The micro guest: a kernel, busybox, the agent, and the libraries that the agent links. */
+export function guestPackages(cacheDirectory: string): PackageSetRequest {
+  return {
+    folder: join(cacheDirectory, 'guest'),
+    roots: ['busybox-static', 'linux-image-cloud-amd64', 'qemu-guest-agent'],
+    follow: /^(lib|zlib|linux-image-\d)/,
+  };
+}
+
+/** etcd for the tests: installed, Debian's package would start a service. */
+export function etcdPackages(cacheDirectory: string): PackageSetRequest {
+  return {
+    folder: join(cacheDirectory, 'host/etcd-server'),
+    roots: ['etcd-client', 'etcd-server'],
+    follow: /^$/,
+  };
+}
