@@ -2,6 +2,7 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { hostErrors } from '../errors.ts';
+import { childEnvironment } from './child-environment.ts';
 
 const execute = promisify(execFile);
 
@@ -26,7 +27,7 @@ export async function runCommand(
       timeout: limitMs,
       killSignal: 'SIGKILL',
       maxBuffer: 16 * 2 ** 20,
-      env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C' },
+      env: childEnvironment(),
       ...(signal ? { signal } : {}),
       ...(uid === undefined ? {} : { uid }),
       ...(gid === undefined ? {} : { gid }),

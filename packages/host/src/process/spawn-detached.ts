@@ -6,6 +6,7 @@
  */
 import { spawn } from 'node:child_process';
 import { open } from 'node:fs/promises';
+import { childEnvironment } from './child-environment.ts';
 import { identify, type ProcessIdentity } from './process-identity.ts';
 
 export interface DetachedCommand {
@@ -34,7 +35,7 @@ export async function spawnDetached(command: DetachedCommand): Promise<DetachedP
     cwd: command.cwd,
     detached: true,
     stdio: ['ignore', log.fd, log.fd, ...(command.fds ?? [])],
-    env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C' },
+    env: childEnvironment(),
     ...(command.user ? { uid: command.user.uid, gid: command.user.gid } : {}),
   });
   const exited = Promise.withResolvers<void>();

@@ -1,0 +1,36 @@
+/** Processes that belong to a data directory: they name it in their arguments, or work in it. */
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+
+export function processesOf(data: string): number[] {
+  return readdirSync('/proc')
+    .filter((entry) => /^\d+$/.test(entry) && Number(entry) !== process.pid)
+    .filter((pid) => belongs(pid, data))
+    .map(Number);
+}
+
+function belongs(pid: string, data: string): boolean {
+  try {
+    const args = readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    const zombie = stat.slice(stat.lastIndexOf(')') + 2).startsWith('Z');
+    return !zombie && (args.includes(data) || readlinkSync(`/proc/${pid}/cwd`) === data);
+  } catch (cause) {
+    // It ended while it was looked at.
+    if (['ENOENT', 'ESRCH', 'EACCES'].includes((cause as NodeJS.ErrnoException).code ?? '')) return false;
+    throw cause;
+  }
+}
+
+/** Ends them and waits until they are gone. */
+export async function killProcessesOf(data: string): Promise<void> {
+  for (let pids = processesOf(data); pids.length > 0; pids = processesOf(data)) {
+    for (const pid of pids) {
+      try {
+        process.kill(pid, 'SIGKILL');
+      } catch (cause) {
+        if ((cause as NodeJS.ErrnoException).code !== 'ESRCH') throw cause;
+      }
+    }
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}

@@ -1,0 +1,111 @@
+/**
+ * A daemon of a test's own, on a data directory of its own, as a user would run it: `bin/corrald`. Everything that it
+ * and its VMs started ends when it is disposed.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { Client } from '@corral/api/client.gen';
+import { socketTransport } from '@corral/api/transport';
+import { projectRoot } from '../../tools/node-path.mjs';
+import { killProcessesOf } from './processes.ts';
+
+export interface HostOptions {
+  /** Added to the daemon's environment. */
+  readonly env?: Readonly<Record<string, string>>;
+  readonly args?: readonly string[];
+}
+
+const startLimitMs = 60_000;
+
+export class TestHost implements AsyncDisposable {
+  readonly data: string;
+  readonly client: Client;
+  #daemon: ChildProcess | null = null;
+  #output = '';
+
+  private constructor(data: string) {
+    this.data = data;
+    this.client = new Client(socketTransport(this.socket));
+  }
+
+  static async start(options: HostOptions = {}): Promise<TestHost> {
+    const host = new TestHost(await mkdtemp(join(tmpdir(), 'corral-test-')));
+    try {
+      await host.startDaemon(options);
+      return host;
+    } catch (cause) {
+      await host[Symbol.asyncDispose]();
+      throw cause;
+    }
+  }
+
+  get socket(): string {
+    return join(this.data, 'corrald.sock');
+  }
+
+  /** What the daemon printed so far, of all its lives. */
+  get output(): string {
+    return this.#output;
+  }
+
+  /** Resolves when it says that it is ready; rejects with what it printed when it ends instead. */
+  async startDaemon(options: HostOptions = {}): Promise<void> {
+    const args = ['--data', this.data, '--listen', '127.0.0.1:0', '--name', 'test', ...(options.args ?? [])];
+    const daemon = spawn(join(projectRoot, 'bin/corrald'), args, {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, ...options.env },
+    });
+    this.#daemon = daemon;
+    daemon.stderr.on('data', (data: Buffer) => {
+      this.#output += data.toString();
+    });
+    const ready = Promise.withResolvers<void>();
+    createInterface(daemon.stdout).on('line', (line) => {
+      this.#output += `${line}\n`;
+      if (line.includes('corrald ready')) ready.resolve();
+    });
+    daemon.once('exit', (code, signal) => {
+      ready.reject(new Error(`corrald ended (${code ?? signal}) before it was ready:\n${this.#output}`));
+    });
+    const timer = setTimeout(
+      () => ready.reject(new Error(`corrald is not ready:\n${this.#output}`)),
+      startLimitMs,
+    );
+    try {
+      await ready.promise;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  get daemonPid(): number {
+    return this.#daemon!.pid!;
+  }
+
+  /** Resolves when the daemon has ended, whoever ended it. */
+  async daemonEnded(): Promise<void> {
+    const daemon = this.#daemon!;
+    if (daemon.exitCode === null && daemon.signalCode === null) await once(daemon, 'exit');
+  }
+
+  async endDaemon(signal: NodeJS.Signals): Promise<void> {
+    this.#daemon!.kill(signal);
+    await this.daemonEnded();
+  }
+
+  async restart(signal: NodeJS.Signals = 'SIGKILL', options: HostOptions = {}): Promise<void> {
+    await this.endDaemon(signal);
+    await this.startDaemon(options);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.client.close();
+    if (this.#daemon) await this.endDaemon('SIGKILL');
+    await killProcessesOf(this.data);
+    await rm(this.data, { recursive: true, force: true });
+  }
+}
