@@ -67,10 +67,11 @@ export class RepositoryContext implements BlobLocator {
     await turn;
   }
 
-  async locate(id: Uint8Array, signal?: AbortSignal): Promise<PackPlace> {
-    const found = await this.index.find(id, signal);
-    if (!found) throw repositoryErrors['blob-missing']({ id: Buffer.from(id).toString('hex') });
-    return { pack: this.index.packs.hash(found.pack), offset: found.offset, word: found.word };
+  async locate(id: Uint8Array, signal?: AbortSignal): Promise<PackPlace[]> {
+    const { index } = this;
+    const all = await index.locations(id, signal);
+    const bestFirst = all.toSorted((a, b) => Number(a.isDoomed) - Number(b.isDoomed));
+    return bestFirst.map(({ pack, offset, word }) => ({ pack: index.packs.hash(pack), offset, word }));
   }
 
   /** Begins a session by what was last known, then takes a fresh look (docs/formats/repository.md, "A backup"). */

@@ -151,3 +151,12 @@ export const repositoryErrors = defineErrors('repository', {
     (p) => `A worker thread of the repository ended unexpectedly: ${p.reason}. Run the operation again.`,
   ),
 });
+
+const lossCodes: readonly string[] = ['object-damaged', 'object-missing', 'blob-missing'].map(
+  (key) => `repository.${key}`,
+);
+
+/** Whether an error says that data is lost or moved, and not that the store cannot be reached. */
+export function isLoss(cause: unknown): boolean {
+  return cause instanceof Error && 'code' in cause && lossCodes.includes(String(cause.code));
+}

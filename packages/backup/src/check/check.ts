@@ -4,19 +4,19 @@
  */
 import type { RepositoryContext } from '../context.ts';
 import { keyedHash } from '../crypto/blake3.ts';
-import { repositoryErrors } from '../errors.ts';
+import { isLoss, repositoryErrors } from '../errors.ts';
 import { parseConfig } from '../format/config.ts';
 import { openDocument } from '../format/document.ts';
-import { storedLength } from '../format/length-word.ts';
+import { blobKind, storedLength } from '../format/length-word.ts';
 import { openWholeSegment } from '../index/segment-format.ts';
 import { listKeySlots } from '../key-management.ts';
 import { listAll, type ObjectEntry } from '../object-store/object-store.ts';
 import { idBytes } from '../pack/blob.ts';
+import type { PackPlace } from '../pack/blob-reader.ts';
 import { ownMemory } from '../pack/own-memory.ts';
 import { directoryEntryBytes, packLimit, packName } from '../pack/pack-format.ts';
 import { listPoints, type PointListing } from '../point/point.ts';
 import { inParallel } from '../restore/in-parallel.ts';
-import { isLoss } from '../tree/tree-walk.ts';
 import type { CheckReport, HarmedBackup, Problem } from './check-report.ts';
 import { HarmFinder } from './harmed-points.ts';
 
@@ -38,6 +38,8 @@ export interface CheckFindings {
   readonly unlistedPacks: ReadonlySet<string>;
   /** Names of segments that cannot be read. */
   readonly damagedSegments: ReadonlySet<string>;
+  /** Places of blobs that are proved bad: hash of the pack, a colon, the offset. */
+  readonly badPlaces: ReadonlySet<string>;
 }
 
 export async function check(context: RepositoryContext, options: CheckOptions = {}): Promise<CheckReport> {
@@ -67,6 +69,8 @@ class Check {
   readonly #damagedSegments = new Set<string>();
   /** Places of blobs that are proved bad: hash of the pack, a colon, the offset. */
   readonly #badPlaces = new Set<string>();
+  /** Packs whose directory cannot be read. */
+  readonly #opaquePacks = new Set<string>();
   #provedBytes = 0;
 
   constructor(context: RepositoryContext, options: CheckOptions) {
@@ -84,7 +88,10 @@ class Check {
     await this.#checkSmallObjects();
     await this.#checkSegments();
     const { blobs, unlisted } = await this.#checkPackSizes(packs);
-    if (this.#readData) await this.#provePacks(packs);
+    if (this.#readData) {
+      await this.#provePacks(packs);
+      if (this.#opaquePacks.size > 0) await this.#proveByIndex();
+    }
     const listing = await listPoints(store, keys, signal);
     for (const [name, cause] of listing.damaged) this.#add(name, 'damaged', cause.message);
     const harmed = await this.#harmed(listing);
@@ -105,7 +112,11 @@ class Check {
       if (!this.#problems.some(({ object }) => object === name))
         this.#add(name, kindOf(cause), cause.message);
     }
-    const found = { damagedPacks: this.#damagedPacks, missingPacks: this.#missingPacks };
+    const found = {
+      damagedPacks: this.#damagedPacks,
+      missingPacks: this.#missingPacks,
+      badPlaces: this.#badPlaces,
+    };
     return { report, ...found, unlistedPacks: unlisted, damagedSegments: this.#damagedSegments };
   }
 
@@ -213,7 +224,7 @@ class Check {
   }
 
   async #provePack(name: string): Promise<void> {
-    const { store, pool, index } = this.#context;
+    const { store, pool } = this.#context;
     const hash = name.slice(-64);
     const bytes = await store.read(name, undefined, this.#options.signal).catch(async (cause: unknown) => {
       // Pruned since the listing, or really missing: the sizes told.
@@ -227,22 +238,38 @@ class Check {
     if (reply.isNameRight && damaged?.length === 0) return;
     this.#damagePack(hash, damaged ? 'its content does not fit its name' : 'its directory cannot be read');
     if (!damaged) {
-      this.#badPlaces.add(hash);
+      this.#opaquePacks.add(hash);
       return;
     }
     for (let at = 0; at < damaged.length; at += directoryEntryBytes) {
       this.#badPlaces.add(`${hash}:${damaged.readUInt32LE(at + idBytes)}`);
-      // The index may know another place of it; that place is judged by itself.
     }
-    await index.loadFilters(this.#options.signal);
+  }
+
+  /** A pack whose directory is damaged may have sound blobs all the same: the index knows their places. */
+  async #proveByIndex(): Promise<void> {
+    const { index, reader } = this.#context;
+    const wanted: { id: Buffer; place: PackPlace }[] = [];
+    await index.visitRecords((_record, { pack, offset, word }, id) => {
+      const hash = index.packs.hash(pack);
+      if (this.#opaquePacks.has(hash))
+        wanted.push({ id: Buffer.from(id), place: { pack: hash, offset, word } });
+    }, this.#options.signal);
+    for (const { id, place } of wanted) {
+      await reader.readAt(id, blobKind(place.word), place, this.#options.signal).catch((cause: unknown) => {
+        if (!isLoss(cause)) throw cause;
+        this.#badPlaces.add(`${place.pack}:${place.offset}`);
+      });
+    }
   }
 
   async #harmed(listing: PointListing): Promise<HarmedBackup[]> {
     const { index } = this.#context;
     const finder = new HarmFinder(this.#context, (place) => {
       const hash = index.packs.hash(place.pack);
-      const isBad = this.#badPlaces.has(hash) || this.#badPlaces.has(`${hash}:${place.offset}`);
-      return !isBad && !this.#missingPacks.has(hash) && !(this.#damagedPacks.has(hash) && !this.#readData);
+      if (this.#missingPacks.has(hash)) return false;
+      // Without having read it, a pack of the wrong size counts as bad in all its places.
+      return this.#readData ? !this.#badPlaces.has(`${hash}:${place.offset}`) : !this.#damagedPacks.has(hash);
     });
     const harmed: HarmedBackup[] = [];
     for (const point of listing.points) {

@@ -4,7 +4,7 @@
  */
 import type { RepositoryKeys } from '../crypto/keys.ts';
 import { headerBytes, openSealer, type Sealer } from '../crypto/sealer.ts';
-import { repositoryErrors } from '../errors.ts';
+import { isLoss, repositoryErrors } from '../errors.ts';
 import { type BlobKind, blobKind, storedLength } from '../format/length-word.ts';
 import { PageCache } from '../index/page-cache.ts';
 import type { ObjectStore } from '../object-store/object-store.ts';
@@ -20,8 +20,8 @@ export interface PackPlace {
 }
 
 export interface BlobLocator {
-  /** @throws repository.blob-missing */
-  locate(id: Uint8Array, signal?: AbortSignal): Promise<PackPlace>;
+  /** Every place of a blob, the best first; empty if there is none. */
+  locate(id: Uint8Array, signal?: AbortSignal): Promise<PackPlace[]>;
   /** Takes a new look at what maintenance may have moved. */
   refresh(signal?: AbortSignal): Promise<void>;
 }
@@ -49,15 +49,30 @@ export class BlobReader implements NodeSource {
   /** The content of a blob. @throws repository.blob-missing, repository.object-missing, repository.object-damaged */
   async read(id: Uint8Array, kind: BlobKind, signal?: AbortSignal): Promise<Buffer> {
     try {
-      return await this.#readAt(id, kind, await this.#locator.locate(id, signal), signal);
+      return await this.#readAny(id, kind, signal);
     } catch (cause) {
-      if (!isMissing(cause)) throw cause;
+      if (!isLoss(cause)) throw cause;
+      // Maintenance may have moved it: look again, once.
       await this.#locator.refresh(signal);
-      return await this.#readAt(id, kind, await this.#locator.locate(id, signal), signal);
+      return await this.#readAny(id, kind, signal);
     }
   }
 
-  async #readAt(id: Uint8Array, kind: BlobKind, place: PackPlace, signal?: AbortSignal): Promise<Buffer> {
+  async #readAny(id: Uint8Array, kind: BlobKind, signal?: AbortSignal): Promise<Buffer> {
+    let failure: unknown = repositoryErrors['blob-missing']({ id: Buffer.from(id).toString('hex') });
+    for (const place of await this.#locator.locate(id, signal)) {
+      try {
+        return await this.readAt(id, kind, place, signal);
+      } catch (cause) {
+        if (!isLoss(cause)) throw cause;
+        failure = cause;
+      }
+    }
+    throw failure;
+  }
+
+  /** The content of a blob at one of its places. */
+  async readAt(id: Uint8Array, kind: BlobKind, place: PackPlace, signal?: AbortSignal): Promise<Buffer> {
     const name = packName(place.pack);
     const stored = await this.#bytes(name, place.offset, storedLength(place.word), signal);
     const sealer = await this.#sealer(name, signal);
@@ -104,13 +119,4 @@ export class BlobReader implements NodeSource {
     this.#sealers.set(name, sealer);
     return sealer;
   }
-}
-
-/** What maintenance leaves behind when it moves a blob: gone from where it was. */
-export function isMissing(cause: unknown): boolean {
-  if (!(cause instanceof Error) || !('code' in cause)) return false;
-  return (
-    cause.code === repositoryErrors['object-missing'].code ||
-    cause.code === repositoryErrors['blob-missing'].code
-  );
 }

@@ -204,7 +204,10 @@ export class PointWriter implements AsyncDisposable {
 
   #locator(): BlobLocator {
     return {
-      locate: async (id, signal) => this.#blobs.place(id) ?? (await this.#context.locate(id, signal)),
+      locate: async (id, signal) => {
+        const own = this.#blobs.place(id);
+        return own ? [own] : await this.#context.locate(id, signal);
+      },
       refresh: (signal) => this.#context.refresh(signal),
     };
   }

@@ -5,11 +5,10 @@
 
 import type { RepositoryContext } from '../context.ts';
 import { asBuffer } from '../crypto/blake3.ts';
-import { repositoryErrors } from '../errors.ts';
+import { isLoss, repositoryErrors } from '../errors.ts';
 import { blockBytes } from '../format/config.ts';
 import { blobKind } from '../format/length-word.ts';
 import { idBytes } from '../pack/blob.ts';
-import { isMissing } from '../pack/blob-reader.ts';
 import { ownMemory } from '../pack/own-memory.ts';
 import { packName } from '../pack/pack-format.ts';
 import type { Extent, StreamReader } from '../point/stream-reader.ts';
@@ -86,12 +85,8 @@ class Restore {
       try {
         await this.#writeRun(run, entries);
       } catch (cause) {
-        if (!isMissing(cause)) throw cause;
-        if (!mayRetry)
-          this.#lose(
-            run.blobs.map(({ at }) => entries[at]!),
-            cause,
-          );
+        if (!isLoss(cause)) throw cause;
+        if (!mayRetry) await this.#writeOneByOne(run.blobs.map(({ at }) => entries[at]!));
         else moved.push(...run.blobs.map(({ at }) => entries[at]!));
       }
     });
@@ -99,6 +94,11 @@ class Restore {
     // Maintenance may have moved them: look again, once.
     await this.#context.refresh(this.#options.signal);
     await this.#writeEntries(moved, false);
+  }
+
+  /** The pack is gone or its header damaged: each block may lie elsewhere. */
+  async #writeOneByOne(entries: readonly BlockEntry[]): Promise<void> {
+    for (const entry of entries) await this.#writeFromElsewhere(entry, this.#stream.name);
   }
 
   async #locate(entries: readonly BlockEntry[]): Promise<WantedBlob[]> {
@@ -166,10 +166,9 @@ class Restore {
       const { block } = entries[at]!;
       const length = lengths[i]!;
       if (length !== blockLength(this.#stream.sizeBytes, block)) {
-        const reason = `block ${block} of ${this.#stream.name} is not what its id names`;
-        this.#lose([entries[at]!], repositoryErrors['object-damaged']({ name, reason }));
         await writePiece();
         from = used + length;
+        await this.#writeFromElsewhere(entries[at]!, name);
       } else if (target < 0 || from === used || target + (used - from) !== block * blockBytes) {
         await writePiece();
         target = block * blockBytes;
@@ -177,6 +176,20 @@ class Restore {
       used += length;
     }
     await writePiece();
+  }
+
+  /** A blob that is damaged in one pack may be sound in another. */
+  async #writeFromElsewhere(entry: BlockEntry, name: string): Promise<void> {
+    try {
+      const content = await this.#context.reader.read(entry.id, 'block', this.#options.signal);
+      const length = blockLength(this.#stream.sizeBytes, entry.block);
+      const reason = `block ${entry.block} of ${this.#stream.name} is not what its id names`;
+      if (content.length !== length) throw repositoryErrors['object-damaged']({ name, reason });
+      await this.#write(entry.block * blockBytes, content);
+    } catch (cause) {
+      if (!isLoss(cause)) throw cause;
+      this.#lose([entry], cause);
+    }
   }
 
   async #write(offset: number, data: Buffer): Promise<void> {

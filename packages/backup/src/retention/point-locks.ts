@@ -1,11 +1,10 @@
 /** Locks of points: they can be added and extended, and nothing here takes one back. */
 import type { RepositoryContext } from '../context.ts';
 import { uuidBytes } from '../crypto/keys.ts';
-import { repositoryErrors } from '../errors.ts';
+import { isLoss, repositoryErrors } from '../errors.ts';
 import { openDocument, sealDocument } from '../format/document.ts';
 import { listAll } from '../object-store/object-store.ts';
 import { type Point, pointName, readPoint } from '../point/point.ts';
-import { isLoss } from '../tree/tree-walk.ts';
 
 function lockName(point: string, until: number): string {
   return `locks/${point}/${String(until).padStart(15, '0')}`;

@@ -1,4 +1,5 @@
 /** Walking trees: the blocks of one, and where two differ. Equal ids are equal content, so equal subtrees are skipped. */
+import { isLoss } from '../errors.ts';
 import { fanOut } from '../format/config.ts';
 import { entrySpan, isZeroId, nodeEntry, zeroId } from './geometry.ts';
 import { type NodeSource, readNodeAt } from './node-source.ts';
@@ -100,13 +101,6 @@ export async function walkNodes(
     await walkNodes(source, nodeEntry(content, slot), level - 1, visitor, signal, start);
   }
   await visitor.visit(id, content, level, firstBlock);
-}
-
-const lossCodes = ['repository.object-damaged', 'repository.blob-missing', 'repository.object-missing'];
-
-/** Whether an error says that data is lost, and not that the store cannot be reached. */
-export function isLoss(cause: unknown): boolean {
-  return cause instanceof Error && 'code' in cause && lossCodes.includes(String(cause.code));
 }
 
 async function readOrLose(
