@@ -1,5 +1,5 @@
 /** Identifiers: UUIDs that never change, and the names that people give. */
-import { randomUUID } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { defineErrors, error } from './errors.ts';
 
 export const nameErrors = defineErrors('name', {
@@ -19,6 +19,15 @@ export const namePattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
 
 export function newId(): string {
   return randomUUID();
+}
+
+/**
+ * An id that is always the same for the same text: what a repeated step makes has the id that its first try gave.
+ * Version 8 of RFC 9562 section 5.8, from SHA-256.
+ */
+export function derivedId(text: string): string {
+  const hex = createHash('sha256').update(text).digest('hex');
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-8${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
 }
 
 export function isId(text: string): boolean {

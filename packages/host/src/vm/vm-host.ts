@@ -23,8 +23,17 @@ export interface VmHost {
   readonly firstUid: number | null;
   /** The accelerator is found out by a trial at the first start. */
   readonly launchHost: () => Promise<LaunchHost>;
-  /** Begins `vm.start` as soon as the operation that runs now lets go of the VM. @returns the new operation's id */
-  readonly queueStart: (vmId: string, requestedBy: string) => Promise<string>;
+  /**
+   * Begins `vm.start` as soon as the operation that asks for it lets go of the VM. Repeatable: the same operation begins
+   * one start.
+   *
+   * @returns the id of the start
+   */
+  readonly queueStart: (
+    vm: { readonly id: string; readonly name: string },
+    operationId: string,
+    requestedBy: string,
+  ) => Promise<string>;
 }
 
 /** @throws vm.illegal-state, which names the states in which the action is legal */

@@ -84,8 +84,14 @@ export function vmClone(host: VmHost) {
       },
       {
         name: 'queue-start',
-        run: async ({ input }) => ({
-          operationId: input.start ? await host.queueStart(input.settings.id, input.requestedBy) : null,
+        run: async ({ input, operationId }) => ({
+          operationId: input.start
+            ? await host.queueStart(
+                { id: input.settings.id, name: input.settings.name },
+                operationId,
+                input.requestedBy,
+              )
+            : null,
         }),
       },
     ],
