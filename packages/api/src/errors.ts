@@ -43,6 +43,11 @@ export const apiErrors = defineErrors('api', {
     'No such route',
     (p) => `The API has no ${p.method} ${p.path}. Its description is at /openapi.json.`,
   ),
+  'method-not-allowed': error<{ method: string; path: string; allowed: readonly string[] }>(
+    405,
+    'Not with this method',
+    (p) => `${p.path} takes ${p.allowed.join(', ')}, not ${p.method}.`,
+  ),
   'history-gone': error<{ what: string; after: string; oldest: string }>(
     410,
     'The history is gone',

@@ -41,6 +41,8 @@ export interface Route {
   readonly query?: z.ZodObject;
   /** Schema of the JSON body, or `bytes` for a stream of octets. */
   readonly body?: z.ZodType | 'bytes';
+  /** Where it is not the 2 MiB of a JSON body. */
+  readonly maxBodyBytes?: number;
   readonly status: 101 | 200 | 201 | 202 | 204;
   /** Of the document; of the data of each event for `sse`. */
   readonly response?: z.ZodType;
