@@ -4,9 +4,8 @@
  */
 import { projectNode, projectRoot } from './node-path.mjs';
 import { endWith } from './setup/end-with.mjs';
-import { installNpmPackages } from './setup/npm-packages.mjs';
 import { run } from './setup/process.mjs';
-import { part } from './setup/progress.mjs';
+import { setUpNpm } from './setup/set-up.mjs';
 
 /**
  * @param {string} title
@@ -20,7 +19,7 @@ async function check(title, args) {
 }
 
 await endWith(async () => {
-  await part('npm packages', (say) => installNpmPackages(projectRoot, say));
+  await setUpNpm();
   const failed = [
     await check('types', ['node_modules/typescript/bin/tsc', '-p', '.']),
     await check('lint and format', ['node_modules/@biomejs/biome/bin/biome', 'check']),
