@@ -2,12 +2,13 @@
 import { chmod, mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ImageBuild, ImageImport } from '@corral/api/schemas/image';
+import { imageErrors } from '@corral/image/errors';
 import { defineOperation } from '@corral/operation/operation';
 import { z } from 'zod';
 import type { DataDirectory } from '../data-directory.ts';
 import type { EmitEvent } from '../vm/vm-events.ts';
 import type { VmRecords } from '../vm/vm-record.ts';
-import { type ImageRecord, type ImageRecords, imageLibraryErrors } from './image-record.ts';
+import type { ImageRecord, ImageRecords } from './image-record.ts';
 
 type Made = Pick<ImageRecord, 'content' | 'sizeBytes' | 'sha256'>;
 export type ReportBytes = (doneBytes: number, totalBytes: number | null, message: string) => void;
@@ -158,10 +159,10 @@ function imageDelete(host: ImageHost) {
   });
 }
 
-/** @throws image-library.in-use */
+/** @throws image.in-use */
 export async function requireUnused(host: ImageHost, id: string, name: string): Promise<void> {
   const users = await usersOf(host.vms, id);
-  if (users.length > 0) throw imageLibraryErrors['in-use']({ image: name, vms: users.map((vm) => vm.name) });
+  if (users.length > 0) throw imageErrors['in-use']({ image: name, vms: users.map((vm) => vm.name) });
 }
 
 /** VMs whose disks lie on the image. Copies, of disks and of kernels alike, do not need it. */

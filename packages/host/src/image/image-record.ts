@@ -1,26 +1,8 @@
 /** What the store holds of an image. Keys: `image/<id>` → ImageRecord, `image-name/<name>` → id. */
 import { Profile } from '@corral/api/schemas/vm-settings';
-import { defineErrors, error } from '@corral/core/errors';
+import { imageErrors } from '@corral/image/errors';
 import type { Store, StoreEntry } from '@corral/store/store';
 import { z } from 'zod';
-
-export const imageLibraryErrors = defineErrors('image-library', {
-  'not-found': error<{ image: string }>(
-    404,
-    'No such image',
-    (p) => `There is no image "${p.image}" on this host. "corral image list" shows those that are.`,
-  ),
-  'name-taken': error<{ name: string }>(
-    409,
-    'The name is taken',
-    (p) => `An image named "${p.name}" exists already. Choose another name, or delete that image.`,
-  ),
-  'in-use': error<{ image: string; vms: readonly string[] }>(
-    409,
-    'The image is in use',
-    (p) => `Image "${p.image}" is the base of linked disks of ${p.vms.join(', ')}. Delete those VMs first.`,
-  ),
-});
 
 export const ImageRecord = z.strictObject({
   id: z.string(),
@@ -55,10 +37,10 @@ export class ImageRecords {
     return entry ? parse(entry) : null;
   }
 
-  /** @throws image-library.not-found */
+  /** @throws image.not-found */
   async get(nameOrId: string): Promise<ImageRecord> {
     const record = await this.find(nameOrId);
-    if (!record) throw imageLibraryErrors['not-found']({ image: nameOrId });
+    if (!record) throw imageErrors['not-found']({ image: nameOrId });
     return record;
   }
 
@@ -66,7 +48,7 @@ export class ImageRecords {
     return (await this.#store.list('image/')).entries.map(parse);
   }
 
-  /** Repeatable. @throws image-library.name-taken */
+  /** Repeatable. @throws image.exists */
   async create(record: ImageRecord): Promise<void> {
     const { id, name } = record;
     const result = await this.#store.transact({
@@ -77,8 +59,7 @@ export class ImageRecords {
       ],
       else: [{ get: nameKey(name) }],
     });
-    if (!result.succeeded && result.entries[0]?.value !== id)
-      throw imageLibraryErrors['name-taken']({ name });
+    if (!result.succeeded && result.entries[0]?.value !== id) throw imageErrors.exists({ name });
   }
 
   /** Repeatable. */

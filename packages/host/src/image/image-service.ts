@@ -3,6 +3,7 @@ import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Image, ImageBuild, ImageImport } from '@corral/api/schemas/image';
 import { newId } from '@corral/core/ids';
+import { imageErrors } from '@corral/image/errors';
 import type { OperationSnapshot } from '@corral/operation/operation';
 import type { Requester, StartOperation } from '../operations.ts';
 import type { ImageFacts } from '../vm/plan-vm.ts';
@@ -13,7 +14,7 @@ import {
   requireUnused,
   usersOf,
 } from './image-operations.ts';
-import { type ImageRecord, imageLibraryErrors } from './image-record.ts';
+import type { ImageRecord } from './image-record.ts';
 
 export class ImageService {
   readonly #host: ImageHost;
@@ -66,7 +67,7 @@ export class ImageService {
   }
 
   async #requireFree(name: string): Promise<void> {
-    if (await this.#host.records.find(name)) throw imageLibraryErrors['name-taken']({ name });
+    if (await this.#host.records.find(name)) throw imageErrors.exists({ name });
   }
 
   async #view(record: ImageRecord): Promise<Image> {
