@@ -6,13 +6,7 @@
 import type { Duplex } from 'node:stream';
 import type { Role } from '@corral/api/roles';
 import type { Event, EventFollowQuery, EventListQuery } from '@corral/api/schemas/event';
-import type {
-  GuestExec,
-  GuestExecResult,
-  GuestInfo,
-  KeyValue,
-  KeyValueSource,
-} from '@corral/api/schemas/guest';
+import type { GuestExec, GuestExecResult, GuestInfo, KeyValue } from '@corral/api/schemas/guest';
 import type { DoctorReport, Host } from '@corral/api/schemas/host';
 import type { Image, ImageBuild, ImageImport } from '@corral/api/schemas/image';
 import type { OperationState } from '@corral/api/schemas/operation';
@@ -104,8 +98,6 @@ export interface GuestService {
     signal: AbortSignal,
   ): Promise<number>;
   listKeyValues(vm: string, signal: AbortSignal): Promise<readonly KeyValue[]>;
-  /** @throws guest.key-not-found */
-  getKeyValue(vm: string, key: string, source: KeyValueSource, signal: AbortSignal): Promise<KeyValue>;
   /** A pair that the host wrote. */
   putKeyValue(vm: string, key: string, value: string, signal: AbortSignal): Promise<KeyValue>;
   /** @throws guest.key-not-found */

@@ -1,3 +1,4 @@
+import { guestErrors } from '@corral/host/guest/guest-service';
 import type { HandlersOf } from '../http/handler.ts';
 import { paginate } from '../http/page.ts';
 import type { GuestService } from '../services.ts';
@@ -23,8 +24,12 @@ function keyValueHandlers(guests: GuestService): HandlersOf<'guest.kv'> {
       const wanted = pairs.filter(({ source }) => query.source === undefined || query.source === source);
       return paginate(wanted, ({ key, source }) => `${key}\0${source}`, query);
     },
-    'guest.kv.get': ({ params, query, signal }) =>
-      guests.getKeyValue(params.vm, params.key, query.source, signal),
+    'guest.kv.get': async ({ params: { key, vm }, query: { source }, signal }) => {
+      const pairs = await guests.listKeyValues(vm, signal);
+      const pair = pairs.find((candidate) => candidate.key === key && candidate.source === source);
+      if (!pair) throw guestErrors['key-not-found']({ vm, key });
+      return pair;
+    },
     'guest.kv.put': ({ body, params, signal }) =>
       guests.putKeyValue(params.vm, params.key, body.value, signal),
     'guest.kv.delete': async ({ params, signal }) => {
