@@ -39,6 +39,12 @@ export const operationErrors = defineErrors('operation', {
     'The operation is not stuck',
     (p) => `Operation ${p.id} is ${p.state}; only one that is stuck can be retried.`,
   ),
+  stuck: error<{ id: string; title: string }>(
+    500,
+    'The operation is stuck',
+    (p) =>
+      `Operation ${p.id} ("${p.title}") can go neither forward nor back; its cause tells why. Remove the cause, then "corral operation retry ${p.id}".`,
+  ),
   cancelled: error<{ id: string }>(
     409,
     'The operation was cancelled',
@@ -72,5 +78,12 @@ export const operationErrors = defineErrors('operation', {
     (p) =>
       `The result of the step "${p.step}" cannot be stored: ${p.detail}. This is a defect of Corral; please report it.`,
   ),
+  'bad-fault': error<{ text: string; detail: string }>(
+    400,
+    'Not a fault to inject',
+    (p) =>
+      `"${p.text}" is no fault: ${p.detail}. Write kind/step/phase=action, such as vm.create/make-disks/after-run=kill-daemon.`,
+  ),
+  injected: error<{ point: string }>(500, 'An injected fault', (p) => `A fault was injected at ${p.point}.`),
   unexpected: error<{ message: string }>(500, 'Unexpected error', (p) => p.message),
 });
