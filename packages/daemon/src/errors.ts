@@ -1,6 +1,11 @@
 import { defineErrors, error } from '@corral/core/errors';
 
 export const daemonErrors = defineErrors('daemon', {
+  usage: error<{ reason: string }>(
+    400,
+    'Wrong arguments',
+    (p) => `${p.reason}\nUsage: corrald --data DIR [--listen HOST:PORT] [--name NODE]`,
+  ),
   'socket-in-use': error<{ path: string; holder: string }>(
     409,
     'Another daemon answers at the socket',

@@ -7,27 +7,32 @@ describe("corrald's command line", () => {
     const options = parseOptions(['--data', '/d', '--name', 'n1']);
     assert.deepEqual(options, {
       dataDirectory: '/d',
-      listen: { host: '127.0.0.1', port: 8443 },
+      listen: { host: '127.0.0.1', port: 7443 },
       nodeName: 'n1',
     });
   });
 
-  it('takes IPv6, a free port, and no endpoint at all', () => {
+  it('takes IPv6 and a free port', () => {
     assert.deepEqual(parseOptions(['--data', '/d', '--listen', '[::1]:0'])?.listen, { host: '::1', port: 0 });
-    assert.equal(parseOptions(['--data', '/d', '--listen', 'none'])?.listen, null);
   });
 
   it('refuses what it does not understand, and says how it is called', () => {
     const wrong = [
       [],
       ['--data'],
-      ['--data', '/d', '--listen', '8443'],
-      ['--data', '/d', '--listen', 'x:99999'],
       ['--data', '/d', '--name', 'a b'],
       ['--data', '/d', 'more'],
       ['--dta', '/d'],
     ];
-    for (const args of wrong) assert.throws(() => parseOptions(args), { code: 'corrald.usage' });
+    for (const args of wrong) assert.throws(() => parseOptions(args), { code: 'daemon.usage' });
+  });
+
+  it('refuses an address that is none', () => {
+    for (const address of ['8443', 'x:99999']) {
+      assert.throws(() => parseOptions(['--data', '/d', '--listen', address]), {
+        code: 'daemon.bad-listen-address',
+      });
+    }
   });
 
   it('answers --help with nothing to do', () => {

@@ -1,0 +1,148 @@
+/** corrald: wiring and nothing else. What is started last ends first. */
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { isCorralError } from '@corral/core/errors';
+import { autostart } from '@corral/host/autostart/autostart';
+import { DataDirectory } from '@corral/host/data-directory';
+import { EventLog } from '@corral/host/event-log';
+import { watchSpace } from '@corral/host/vm/space-watcher';
+import { openSqliteStore } from '@corral/store/sqlite-store';
+import { type Logger, pino } from 'pino';
+import packageJson from '../../../package.json' with { type: 'json' };
+import { hostIdentity } from './host-identity.ts';
+import { startHttpServers } from './http/http-servers.ts';
+import { Tickets } from './http/tickets.ts';
+import { Metrics } from './metrics.ts';
+import { notifySystemd } from './notify-systemd.ts';
+import { type DaemonOptions, parseOptions, usage } from './options.ts';
+import { allHandlers } from './routes/handlers.ts';
+import { Tokens } from './tokens.ts';
+import { chooseAccelerator } from './wire/accelerator.ts';
+import { assembleHost } from './wire/host-parts.ts';
+import { platformOf } from './wire/platform.ts';
+import { makeServices } from './wire/services.ts';
+import { vmMetrics } from './wire/vm-metrics.ts';
+
+const { version } = packageJson;
+
+async function run(options: DaemonOptions, log: Logger, stop: AbortSignal): Promise<void> {
+  await using stack = new AsyncDisposableStack();
+  const startedAt = new Date().toISOString();
+  await mkdir(options.dataDirectory, { recursive: true, mode: 0o711 });
+  const store = stack.use(openSqliteStore({ file: join(options.dataDirectory, 'corral.db') }));
+  const directory = stack.use(new DataDirectory(options.dataDirectory));
+  await directory.prepare();
+  const identity = await hostIdentity(store, options.nodeName);
+  const subject = { kind: 'host', id: identity.id, name: identity.name } as const;
+  const events = new EventLog({ store, node: options.nodeName, log });
+  stack.defer(() => events.settled());
+  const metrics = new Metrics(log, { version, node: options.nodeName });
+  const platform = platformOf(directory, () => chooseAccelerator(directory));
+  const { nodeName } = options;
+  const parts = await assembleHost({
+    store,
+    directory,
+    events,
+    metrics,
+    log,
+    nodeName,
+    launchHost: platform.launchHost,
+  });
+  stack.defer(() => parts.consoles.close());
+  stack.defer(() => parts.host.agents.close());
+  stack.defer(() => parts.host.supervisor.close());
+  stack.use(parts.engine);
+
+  let endpoints: readonly string[] = [];
+  const tokens = new Tokens({ store, events });
+  const services = makeServices({
+    parts,
+    events,
+    identity,
+    version,
+    startedAt,
+    platform,
+    endpoints: () => endpoints,
+  });
+  metrics.addCollector('vms', () => vmMetrics(parts.host));
+  const tickets = new Tickets();
+  const handlers = allHandlers({ services, tokens, tickets, metrics, identity: { name: nodeName, version } });
+
+  // VMs are found again before unfinished operations go on with them, and both before anybody may ask.
+  const resumable = await parts.engine.list({});
+  const unfinished = resumable.items.filter(({ finishedAt }) => finishedAt === null);
+  const busy = unfinished.flatMap(({ targets }) => targets.map((target) => target.replace(/^vm\//, '')));
+  await parts.host.supervisor.adoptAll(new Set(busy));
+  await parts.engine.resumeAll();
+
+  const servers = await startHttpServers({
+    handlers,
+    tokens,
+    events,
+    log,
+    onRequestEnd: metrics.onRequestEnd,
+    socketPath: join(directory.root, 'corrald.sock'),
+    listen: options.listen,
+    tlsFolder: join(directory.root, 'tls'),
+    host: subject,
+  });
+  stack.use(servers);
+  endpoints = servers.endpoints;
+  await events.append('host.daemon-started', subject, { version });
+  process.stdout.write(
+    `corrald ready\n${endpoints.map((endpoint) => `  ${endpoint}\n`).join('')}  CA ${servers.caPath}\n`,
+  );
+  await notifySystemd('ready', log);
+
+  const background = [
+    watchSpace(parts.host, log, stop),
+    autostart({
+      host: parts.host,
+      store,
+      log,
+      signal: stop,
+      start: async ({ settings: { id, name } }) => {
+        await parts.engine.run(parts.vms.start, { id, name }, { requestedBy: 'autostart', signal: stop });
+      },
+    }),
+  ].map((work) =>
+    work.catch((cause: unknown) => {
+      if (!stop.aborted) log.error({ err: cause }, 'work in the background failed');
+    }),
+  );
+  await aborted(stop);
+  await notifySystemd('stopping', log);
+  await Promise.all(background);
+  await events.append('host.daemon-stopped', subject);
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}
+
+async function main(): Promise<number> {
+  try {
+    const options = parseOptions(process.argv.slice(2));
+    if (!options) {
+      process.stdout.write(usage);
+      return 0;
+    }
+    const log = pino(
+      { base: { node: options.nodeName }, level: process.env['CORRAL_LOG'] ?? 'info' },
+      pino.destination(2),
+    );
+    const stop = new AbortController();
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stop.abort());
+    await run(options, log, stop.signal);
+    return 0;
+  } catch (cause) {
+    if (!isCorralError(cause)) throw cause;
+    process.stderr.write(`corrald: ${cause.message}\n`);
+    return 1;
+  }
+}
+
+process.exitCode = await main();

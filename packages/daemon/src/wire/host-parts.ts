@@ -1,0 +1,116 @@
+/** The parts of this host, put together: records, supervisor, operations and their engine. */
+
+import { derivedId } from '@corral/core/ids';
+import { hostAutostop } from '@corral/host/autostart/autostop';
+import { SerialConsoles } from '@corral/host/console/screens';
+import type { DataDirectory } from '@corral/host/data-directory';
+import type { EventLog } from '@corral/host/event-log';
+import { AgentChannels } from '@corral/host/guest/agent-channels';
+import { type ImageHost, imageOperations } from '@corral/host/image/image-operations';
+import { ImageRecords } from '@corral/host/image/image-record';
+import type { Logger } from '@corral/host/logger';
+import { cleanUpRun, type LaunchHost } from '@corral/host/vm/launch';
+import type { VmHost } from '@corral/host/vm/vm-host';
+import { vmOperations } from '@corral/host/vm/vm-operations';
+import type { VmRecord } from '@corral/host/vm/vm-record';
+import { VmRecords } from '@corral/host/vm/vm-record';
+import { VmSupervisor } from '@corral/host/vm/vm-supervisor';
+import { faultObserver, parseFaults } from '@corral/operation/fault';
+import { type OperationEngine, openOperationEngine } from '@corral/operation/operation-engine';
+import { OperationRegistry } from '@corral/operation/operation-registry';
+import type { Store } from '@corral/store/store';
+import type { Metrics } from '../metrics.ts';
+import { ActiveOperations } from './active-operations.ts';
+import { buildMicro, importDisk } from './image-sources.ts';
+import { onOperationChange } from './operation-events.ts';
+
+export interface HostPartsOptions {
+  readonly store: Store;
+  readonly directory: DataDirectory;
+  readonly events: EventLog;
+  readonly metrics: Metrics;
+  readonly log: Logger;
+  readonly nodeName: string;
+  readonly launchHost: () => Promise<LaunchHost>;
+}
+
+/** Above what Debian and systemd give out (systemd's UIDS-GIDS.md: 1,879,048,192 and up are unused). */
+const firstVmUid = 1_900_000_000;
+/** How long a guest may take to shut down when the host does. */
+const autostopShutdownMs = 120_000;
+
+export async function assembleHost(options: HostPartsOptions) {
+  const { directory, events, log, metrics, nodeName, store } = options;
+  const agents = new AgentChannels(directory);
+  const consoles = new SerialConsoles(directory, log);
+  const records = new VmRecords(store);
+  const emit: VmHost['emit'] = (type, subject, ...data) => events.append(type, subject, ...data);
+  const supervisor = new VmSupervisor({
+    directory,
+    records,
+    emit,
+    log,
+    onAttached: (id) => consoles.attach(id),
+    onGone: async (id) => {
+      consoles.release(id);
+      await agents.release(id);
+    },
+    cleanUpRun: (record) => cleanUpRun(directory, record),
+  });
+  let engine: OperationEngine;
+  const host: VmHost = {
+    directory,
+    records,
+    supervisor,
+    agents,
+    emit,
+    log,
+    firstUid: process.getuid?.() === 0 ? firstVmUid : null,
+    launchHost: options.launchHost,
+    queueStart: async (vm, operationId, requestedBy) => {
+      const id = derivedId(`start of ${operationId}`);
+      return (await engine.start(vms.start, vm, { requestedBy, id, whenBusy: 'queue' })).id;
+    },
+  };
+  const vms = vmOperations(host);
+  const imageHost: ImageHost = {
+    directory,
+    records: new ImageRecords(store),
+    vms: records,
+    emit,
+    buildMicro,
+    importDisk,
+  };
+  const images = imageOperations(imageHost);
+  const autostop = hostAutostop(
+    host,
+    autostopActions(vms, () => engine),
+  );
+  const registry = new OperationRegistry([...Object.values(vms), ...Object.values(images), autostop]);
+  const active = new ActiveOperations();
+  const faults = process.env['CORRAL_FAULTS'];
+  engine = await openOperationEngine({
+    store,
+    registry,
+    owner: nodeName,
+    onChange: (operation) => onOperationChange({ active, metrics, events, log }, operation),
+    onTrouble: (cause) => log.error({ err: cause }, 'an operation is in trouble'),
+    ...(faults ? { observer: faultObserver(parseFaults(faults)) } : {}),
+  });
+  return { host, vms, imageHost, images, autostop, engine, active, consoles };
+}
+
+export type HostParts = Awaited<ReturnType<typeof assembleHost>>;
+
+function autostopActions(vms: ReturnType<typeof vmOperations>, engine: () => OperationEngine) {
+  const target = ({ settings: { id, name } }: VmRecord) => ({ id, name });
+  const options = { requestedBy: 'autostop', whenBusy: 'queue' } as const;
+  return {
+    save: async (vm: VmRecord) => void (await engine().run(vms.save, target(vm), options)),
+    stop: async (vm: VmRecord) => void (await engine().run(vms.stop, target(vm), options)),
+    shutdown: async (vm: VmRecord) => {
+      const input = { ...target(vm), limitMs: autostopShutdownMs, force: false };
+      await engine().run(vms.shutdown, input, options);
+    },
+  };
+}

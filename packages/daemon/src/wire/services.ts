@@ -1,0 +1,77 @@
+/** The services that the API's handlers call, made of the host's parts. */
+
+import { ScreenService } from '@corral/host/console/screens';
+import type { EventLog } from '@corral/host/event-log';
+import { GuestService } from '@corral/host/guest/guest-service';
+import { HostService } from '@corral/host/host-service';
+import { ImageService } from '@corral/host/image/image-service';
+import { chooseCpuModel } from '@corral/host/qemu-facts';
+import { volumeFacts } from '@corral/host/storage/volume-facts';
+import { VmService } from '@corral/host/vm/vm-service';
+import type { HostIdentity } from '../host-identity.ts';
+import type { OperationService, Services } from '../services.ts';
+import type { HostParts } from './host-parts.ts';
+import { inspectDevice, inspectSource, makeSeed } from './image-sources.ts';
+import type { Platform } from './platform.ts';
+
+export interface ServicesOptions {
+  readonly parts: HostParts;
+  readonly events: EventLog;
+  readonly identity: HostIdentity;
+  readonly version: string;
+  readonly startedAt: string;
+  readonly platform: Platform;
+  readonly endpoints: () => readonly string[];
+}
+
+export function makeServices(options: ServicesOptions): Services {
+  const { parts, events, platform } = options;
+  const { active, engine, host } = parts;
+  const start: ConstructorParameters<typeof ImageService>[2] = (operation, input, { requestedBy }) =>
+    engine.start(operation, input, { requestedBy });
+  const images = new ImageService(parts.imageHost, parts.images, start);
+  return {
+    host: new HostService({
+      host,
+      identity: options.identity,
+      version: options.version,
+      startedAt: options.startedAt,
+      endpoints: options.endpoints,
+      qemu: platform.qemu,
+      accelerator: platform.accelerator,
+      busyVms: async () => active.busy('vm'),
+      volume: () => volumeFacts(host.directory.root),
+    }),
+    images,
+    vms: new VmService({
+      host,
+      operations: parts.vms,
+      start,
+      operationOn: async (vmId) => active.on(`vm/${vmId}`)?.id ?? null,
+      image: (nameOrId) => images.facts(nameOrId),
+      inspectSource,
+      inspectDevice,
+      makeSeed,
+      version: async () => {
+        const qemu = await platform.qemu();
+        const { kind } = await platform.accelerator();
+        return { machineType: qemu.machineType, cpuModel: chooseCpuModel(qemu, kind) };
+      },
+    }),
+    guests: new GuestService(host),
+    screens: new ScreenService(host, parts.consoles),
+    operations: operationService(engine),
+    events,
+  };
+}
+
+function operationService(engine: HostParts['engine']): OperationService {
+  return {
+    list: (query) => engine.list(query),
+    show: (id) => engine.get(id),
+    cancel: (id) => engine.cancel(id),
+    retry: (id) => engine.retry(id),
+    follow: (id, afterRevision, signal) =>
+      engine.follow(id, { signal, ...(afterRevision === null ? {} : { afterRevision }) }),
+  };
+}
