@@ -45,8 +45,16 @@ export interface StoredOperation {
   readonly snapshot: OperationSnapshot;
 }
 
+/** Errors of the store after which nothing of this try was stored, and the next may succeed. */
+export const passingStoreErrors: readonly string[] = [
+  'store.unavailable',
+  'store.full',
+  'store.input-output',
+];
+
 /** Between tries of a write whose answer was lost. */
-const unknownRetryMs = 100;
+const firstRetryMs = 20;
+const longestRetryMs = 1_000;
 
 /** Changes of locks that go with a write of the record. Throws what forbids the write. */
 type LockChange = (
@@ -198,11 +206,13 @@ export class OperationRecords {
   ): Promise<{ record: OperationRecord; recordRevision: number }> {
     this.#sequence += 1;
     const record = { ...unstamped, writer: { id: this.#writerId, sequence: this.#sequence } };
+    let lost = 0;
     for (;;) {
       const locks = change === unchanged ? [] : await this.#changeLocks(record, change, signal);
-      const result = await this.#tryWrite(record, recordRevision, locks, signal);
+      const result = await this.#tryWrite(record, recordRevision, locks, lost > 0, signal);
       if (result === 'unknown') {
-        await delay(unknownRetryMs, signal);
+        await delay(Math.min(firstRetryMs * 2 ** lost, longestRetryMs), signal);
+        lost += 1;
         continue;
       }
       if (result !== null) return { record, recordRevision: result };
@@ -212,11 +222,15 @@ export class OperationRecords {
     }
   }
 
-  /** Its revision, null when a comparison failed. */
+  /**
+   * Its revision, null when a comparison failed. `uncertain`: an earlier try may have been stored, so a failure of
+   * this one tells nothing.
+   */
   async #tryWrite(
     record: OperationRecord,
     recordRevision: number | null,
     locks: readonly LockWrite[],
+    uncertain: boolean,
     signal?: AbortSignal,
   ): Promise<number | null | 'unknown'> {
     const key = recordKey(record.id);
@@ -235,7 +249,8 @@ export class OperationRecords {
       const { succeeded, revision } = await this.#store.transact(transaction, signal ? { signal } : {});
       return succeeded ? revision : null;
     } catch (e) {
-      if (isCorralError(e, 'store.unknown-outcome')) return 'unknown';
+      const passing = passingStoreErrors.some((code) => isCorralError(e, code));
+      if (isCorralError(e, 'store.unknown-outcome') || (uncertain && passing)) return 'unknown';
       throw e;
     }
   }

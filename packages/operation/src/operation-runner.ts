@@ -13,7 +13,7 @@ import {
 } from './operation-machine.ts';
 import { OperationHalt, type OperationObserver, type StepPhase } from './operation-observer.ts';
 import { type OperationRecord, planOf } from './operation-record.ts';
-import type { OperationRecords } from './operation-records.ts';
+import { type OperationRecords, passingStoreErrors } from './operation-records.ts';
 import { toProblem } from './problem.ts';
 import { ProgressWriter } from './progress-writer.ts';
 
@@ -34,8 +34,6 @@ export interface RunnerOptions {
 /** Results are read into memory whenever the record is: what is larger belongs into a file. */
 const largestResult = 256 * 1024;
 
-/** Errors of the store that pass: nothing was stored, and the operation waits until it can be. */
-const passing = ['store.unavailable', 'store.full', 'store.input-output'];
 const firstSaveDelayMs = 200;
 const longestSaveDelayMs = 5_000;
 
@@ -233,7 +231,7 @@ export class OperationRunner {
         this.#options.onRecord(saved.record, saved.recordRevision);
         return;
       } catch (e) {
-        if (!passing.some((code) => isCorralError(e, code))) throw e;
+        if (!passingStoreErrors.some((code) => isCorralError(e, code))) throw e;
         onTrouble(e);
         await delay(delayMs, stop);
       }
