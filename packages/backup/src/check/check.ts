@@ -10,11 +10,11 @@ import { openDocument } from '../format/document.ts';
 import { blobKind, storedLength } from '../format/length-word.ts';
 import { openWholeSegment } from '../index/segment-format.ts';
 import { listKeySlots } from '../key-management.ts';
-import { listAll, type ObjectEntry } from '../object-store/object-store.ts';
+import { listAll, type ObjectEntry, readInto } from '../object-store/object-store.ts';
 import { idBytes } from '../pack/blob.ts';
 import type { PackPlace } from '../pack/blob-reader.ts';
-import { ownMemory } from '../pack/own-memory.ts';
-import { directoryEntryBytes, packLimit, packName } from '../pack/pack-format.ts';
+import { directoryEntryBytes, packAim, packLimit, packName } from '../pack/pack-format.ts';
+import type { ProveReply } from '../pack/worker-protocol.ts';
 import { listPoints, type PointListing } from '../point/point.ts';
 import { inParallel } from '../restore/in-parallel.ts';
 import type { CheckReport, HarmedBackup, Problem } from './check-report.ts';
@@ -72,6 +72,8 @@ class Check {
   /** Packs whose directory cannot be read. */
   readonly #opaquePacks = new Set<string>();
   #provedBytes = 0;
+  /** Memory of packs that are proved, used again. */
+  readonly #memory: SharedArrayBuffer[] = [];
 
   constructor(context: RepositoryContext, options: CheckOptions) {
     this.#context = context;
@@ -217,23 +219,32 @@ class Check {
   async #provePacks(packs: ReadonlyMap<string, ObjectEntry>): Promise<void> {
     const total = [...packs.values()].reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
     await inParallel([...packs.values()], this.#context.pool.size + 1, async ({ name, sizeBytes }) => {
-      if (sizeBytes <= packLimit) await this.#provePack(name);
+      if (sizeBytes <= packLimit) await this.#provePack(name, sizeBytes);
       this.#provedBytes += sizeBytes;
       this.#options.onProgress?.(this.#provedBytes, total);
     });
   }
 
-  async #provePack(name: string): Promise<void> {
+  async #provePack(name: string, sizeBytes: number): Promise<void> {
     const { store, pool } = this.#context;
     const hash = name.slice(-64);
-    const bytes = await store.read(name, undefined, this.#options.signal).catch(async (cause: unknown) => {
+    const spare = this.#memory.pop();
+    const data =
+      spare && spare.byteLength >= sizeBytes
+        ? spare
+        : new SharedArrayBuffer(Math.max(sizeBytes, packAim * 2));
+    try {
+      const length = await readInto(store, name, 0, Buffer.from(data, 0, sizeBytes), this.#options.signal);
+      this.#judge(hash, await pool.run({ type: 'prove', hash, data, length }));
+    } catch (cause) {
       // Pruned since the listing, or really missing: the sizes told.
       if (!isLoss(cause)) throw cause;
-      return undefined;
-    });
-    if (!bytes) return;
-    const owned = ownMemory(bytes);
-    const reply = await pool.run({ type: 'prove', hash, data: owned }, [owned.buffer]);
+    } finally {
+      this.#memory.push(data);
+    }
+  }
+
+  #judge(hash: string, reply: ProveReply): void {
     const damaged = reply.damaged ? Buffer.from(reply.damaged) : null;
     if (reply.isNameRight && damaged?.length === 0) return;
     this.#damagePack(hash, damaged ? 'its content does not fit its name' : 'its directory cannot be read');

@@ -21,8 +21,8 @@ import {
   type ReadRange,
 } from './object-store.ts';
 
-/** Segments are read page by page: their files stay open, so that a page costs one read. */
-const openSegmentsLimit = 32;
+/** Segments and packs are read piece by piece: their files stay open, so that a piece costs one read. */
+const openFilesLimit = 32;
 const temporaryFolder = 'tmp';
 const temporaryMaxAgeMs = 86_400e3;
 
@@ -74,9 +74,20 @@ export class DirectoryStore implements ObjectStore {
     checkObjectName(name);
     signal?.throwIfAborted();
     try {
-      if (range && name.startsWith('index/')) return await readRange(await this.#keepOpen(name), range);
+      if (range && isReadInPieces(name)) return await readRange(await this.#keepOpen(name), range);
       await using handle = await openRegular(path.join(this.#root, name));
       return await readRange(handle, range ?? { offset: 0, length: (await handle.stat()).size });
+    } catch (cause) {
+      if (hasCode(cause, 'ENOENT')) throw repositoryErrors['object-missing']({ name }, { cause });
+      throw this.#failed(`read ${name}`, cause);
+    }
+  }
+
+  async readInto(name: string, offset: number, target: Buffer, signal?: AbortSignal): Promise<number> {
+    checkObjectName(name);
+    signal?.throwIfAborted();
+    try {
+      return await fill(await this.#keepOpen(name), offset, target);
     } catch (cause) {
       if (hasCode(cause, 'ENOENT')) throw repositoryErrors['object-missing']({ name }, { cause });
       throw this.#failed(`read ${name}`, cause);
@@ -90,7 +101,7 @@ export class DirectoryStore implements ObjectStore {
     this.#open.set(name, opening);
     opening.catch(() => this.#open.delete(name));
     const oldest = this.#open.keys().next().value;
-    if (this.#open.size > openSegmentsLimit && oldest !== undefined) await this.#release(oldest);
+    if (this.#open.size > openFilesLimit && oldest !== undefined) await this.#release(oldest);
     return await opening;
   }
 
@@ -219,16 +230,25 @@ async function openRegular(file: string): Promise<FileHandle> {
   throw new Error('not a regular file');
 }
 
+function isReadInPieces(name: string): boolean {
+  return name.startsWith('index/') || name.startsWith('packs/');
+}
+
 async function readRange(handle: FileHandle, range: ReadRange): Promise<Buffer> {
   const { size } = await handle.stat();
   const buffer = Buffer.allocUnsafe(Math.max(0, Math.min(range.length, size - range.offset)));
+  return buffer.subarray(0, await fill(handle, range.offset, buffer));
+}
+
+/** Reads until `target` is full or the file ends. */
+async function fill(handle: FileHandle, offset: number, target: Buffer): Promise<number> {
   let done = 0;
-  while (done < buffer.length) {
-    const { bytesRead } = await handle.read(buffer, done, buffer.length - done, range.offset + done);
+  while (done < target.length) {
+    const { bytesRead } = await handle.read(target, done, target.length - done, offset + done);
     if (bytesRead === 0) break;
     done += bytesRead;
   }
-  return buffer.subarray(0, done);
+  return done;
 }
 
 async function syncFolder(folder: string): Promise<void> {

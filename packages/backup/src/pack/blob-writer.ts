@@ -16,10 +16,10 @@ import { zeroId } from '../tree/geometry.ts';
 import type { NodeSink } from '../tree/tree-writer.ts';
 import { blockId, idBytes, nodeId } from './blob.ts';
 import type { PackPlace } from './blob-reader.ts';
-import { PackBuilder } from './pack-builder.ts';
+import { builderBytes, PackBuilder } from './pack-builder.ts';
 import { directoryEntryBytes, packName } from './pack-format.ts';
 import type { WorkerPool } from './worker-pool.ts';
-import type { EncodedPack } from './worker-protocol.ts';
+import type { EncodedPack, EncodeReply } from './worker-protocol.ts';
 
 const batchBytes = 2 ** 20;
 /** Entries after which a segment is stored, so that an interrupted first backup is not in vain. */
@@ -36,7 +36,7 @@ export interface BlobWriterParts {
 }
 
 interface Batch {
-  readonly data: ArrayBuffer;
+  readonly data: SharedArrayBuffer;
   readonly places: number[];
   readonly ids: Buffer[];
   used: number;
@@ -50,7 +50,9 @@ export class BlobWriter {
   #unlisted = new RecordTable();
   #unlistedPacks: Buffer[] = [];
   #batch: Batch | undefined;
-  readonly #spare: ArrayBuffer[] = [];
+  readonly #spare: SharedArrayBuffer[] = [];
+  /** Memory for packs. */
+  readonly #packMemory: SharedArrayBuffer[] = [];
   readonly #inFlight = new Set<Promise<void>>();
   #failure: unknown;
   #nodes: PackBuilder | undefined;
@@ -118,7 +120,7 @@ export class BlobWriter {
   }
 
   #newBatch(): Batch {
-    const data = this.#spare.pop() ?? new ArrayBuffer(batchBytes);
+    const data = this.#spare.pop() ?? new SharedArrayBuffer(batchBytes);
     this.#batch = { data, places: [], ids: [], used: 0 };
     return this.#batch;
   }
@@ -130,16 +132,23 @@ export class BlobWriter {
     const { pool, session } = this.#parts;
     const places = Uint32Array.from(batch.places);
     const ids = new Uint8Array(Buffer.concat(batch.ids));
-    const request = { type: 'encode', session: session.id, data: batch.data, places, ids } as const;
-    this.#track(this.#encode(pool.run(request, [batch.data])));
-    while (this.#inFlight.size >= pool.size * 3) await Promise.race(this.#inFlight);
+    const memory = this.#packMemory.pop() ?? new SharedArrayBuffer(builderBytes);
+    const request = { type: 'encode', session: session.id, data: batch.data, places, ids, memory } as const;
+    this.#track(this.#encode(pool.run(request), batch.data));
+    while (this.#inFlight.size > pool.size) await Promise.race(this.#inFlight);
     this.#throwIfFailed();
   }
 
-  async #encode(reply: ReturnType<WorkerPool['run']>): Promise<void> {
-    const { packs, data } = (await reply) as { packs: EncodedPack[]; data: ArrayBuffer | null };
-    if (data) this.#spare.push(data);
-    for (const pack of packs) await this.#storePack(pack.hash, asBuffer(pack.data), asBuffer(pack.entries));
+  async #encode(reply: Promise<EncodeReply>, data: SharedArrayBuffer): Promise<void> {
+    const { packs, spare } = await reply;
+    this.#spare.push(data);
+    this.#packMemory.push(...spare);
+    for (const pack of packs) await this.#storeEncoded(pack);
+  }
+
+  async #storeEncoded({ hash, data, length, entries }: EncodedPack): Promise<void> {
+    await this.#storePack(hash, Buffer.from(data, 0, length), asBuffer(entries));
+    this.#packMemory.push(data);
   }
 
   #track(work: Promise<void>): void {
@@ -187,7 +196,7 @@ export class BlobWriter {
   async #addNode(id: Buffer, content: Buffer, stream: number): Promise<void> {
     const { keys, session } = this.#parts;
     this.#pending.add(id, { pack: stream, offset: 0, word: 0 });
-    this.#nodes ??= new PackBuilder(keys, session.idBytes, 'node');
+    this.#nodes ??= new PackBuilder(keys, session.idBytes, 'node', Buffer.allocUnsafeSlow(builderBytes));
     this.#nodes.add(id, content);
     this.#openNodes.set(id.toString('hex'), Buffer.from(content));
     if (this.#nodes.isFull) await this.#finishNodes();
@@ -233,7 +242,7 @@ export class BlobWriter {
     const replies = await pool.runOnAll({ type: 'flush', session: session.id, discard: false });
     for (const { packs } of replies) {
       for (const pack of packs) {
-        this.#track(this.#storePack(pack.hash, asBuffer(pack.data), asBuffer(pack.entries)));
+        this.#track(this.#storeEncoded(pack));
       }
     }
     this.#track(this.#finishNodes());

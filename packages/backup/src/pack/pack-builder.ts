@@ -19,23 +19,27 @@ import {
 export interface FinishedPack {
   /** The pack's name is its hash. */
   readonly hash: string;
+  /** At the beginning of the builder's memory. */
   readonly bytes: Buffer;
   /** The plain directory, entries of 40 bytes. */
   readonly entries: Buffer;
 }
 
-const firstCapacity = 2 ** 20;
+/** Memory that a builder needs: the aim is passed by one blob at most. Untouched pages of it cost nothing. */
+export const builderBytes = packAim + 2 * blockBytes;
 
 export class PackBuilder {
   readonly #keys: RepositoryKeys;
   readonly #kind: BlobKind;
   readonly #sealer: Sealer;
-  #bytes = Buffer.allocUnsafeSlow(firstCapacity);
+  readonly #bytes: Buffer;
   #used = headerBytes;
   #entries = Buffer.allocUnsafe(64 * directoryEntryBytes);
   #count = 0;
 
-  constructor(keys: RepositoryKeys, sessionId: Buffer, kind: BlobKind) {
+  /** Builds in `memory`, of at least `builderBytes`. */
+  constructor(keys: RepositoryKeys, sessionId: Buffer, kind: BlobKind, memory: Buffer) {
+    this.#bytes = memory;
     this.#keys = keys;
     this.#kind = kind;
     this.#sealer = newSealer(keys, 'P', sessionId);
@@ -53,7 +57,6 @@ export class PackBuilder {
 
   add(id: Uint8Array, plain: Uint8Array): void {
     const { stored, word } = encodeBlob(this.#sealer, this.#used, this.#kind, plain);
-    this.#reserve(stored.length);
     this.#appendEntry(id, word);
     stored.copy(this.#bytes, this.#used);
     this.#used += stored.length;
@@ -70,16 +73,6 @@ export class PackBuilder {
     this.#count += 1;
   }
 
-  /** Doubling up to just above the aim, so that a small pack costs little and a large one few copies. */
-  #reserve(more: number): void {
-    if (this.#used + more <= this.#bytes.length) return;
-    const most = packAim + 2 * blockBytes;
-    const wanted = Math.max(this.#used + more, Math.min(this.#bytes.length * 4, most));
-    const larger = Buffer.allocUnsafeSlow(wanted);
-    this.#bytes.copy(larger, 0, 0, this.#used);
-    this.#bytes = larger;
-  }
-
   /**
    * Seals the directory and opens the pack again from the bytes that will be stored: every blob must unpack to what
    * its id names.
@@ -91,7 +84,6 @@ export class PackBuilder {
     const sealed = this.#sealer.seal(directorySection, 0, entries);
     const length = Buffer.alloc(4);
     length.writeUInt32LE(entries.length + tagBytes);
-    this.#reserve(sealed.length + 4);
     sealed.copy(this.#bytes, this.#used);
     length.copy(this.#bytes, this.#used + sealed.length);
     const bytes = this.#bytes.subarray(0, this.#used + sealed.length + 4);

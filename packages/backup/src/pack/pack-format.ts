@@ -8,7 +8,7 @@ import { idBytes } from './blob.ts';
 
 export const directorySection = 2;
 export const directoryEntryBytes = 40;
-export const packAim = 16 * 2 ** 20;
+export const packAim = 8 * 2 ** 20;
 export const packLimit = 64 * 2 ** 20;
 const directoryLimit = 2 ** 20;
 

@@ -3,8 +3,8 @@ import { asBuffer } from '../crypto/blake3.ts';
 import { type RepositoryKeys, uuidBytes } from '../crypto/keys.ts';
 import { openSealer } from '../crypto/sealer.ts';
 import { blobKind, storedLength } from '../format/length-word.ts';
-import { decodeBlob, idBytes, isContentOf, plainLimit } from './blob.ts';
-import { damagedEntries, type FinishedPack, PackBuilder } from './pack-builder.ts';
+import { decodeBlob, idBytes, isContentOf } from './blob.ts';
+import { builderBytes, damagedEntries, PackBuilder } from './pack-builder.ts';
 import { directoryEntryBytes, openDirectory, packHash } from './pack-format.ts';
 import type {
   DecodeReply,
@@ -18,9 +18,16 @@ import type {
   WorkerRequest,
 } from './worker-protocol.ts';
 
+interface OpenPack {
+  readonly builder: PackBuilder;
+  readonly memory: SharedArrayBuffer;
+}
+
 export class PackWork {
   readonly #keys: RepositoryKeys;
-  readonly #open = new Map<string, PackBuilder>();
+  readonly #open = new Map<string, OpenPack>();
+  /** Memory that came with the batch at hand. */
+  readonly #spare: SharedArrayBuffer[] = [];
 
   constructor(keys: RepositoryKeys) {
     this.#keys = keys;
@@ -43,48 +50,51 @@ export class PackWork {
     const packs: EncodedPack[] = [];
     const { session, places, ids } = request;
     const data = Buffer.from(request.data);
+    this.#spare.push(request.memory);
     for (let at = 0; at < places.length / 2; at += 1) {
-      const builder = this.#builder(session);
+      const open = this.#openPack(session);
       const start = places[at * 2]!;
-      builder.add(
+      open.builder.add(
         ids.subarray(at * idBytes, (at + 1) * idBytes),
         data.subarray(start, start + places[at * 2 + 1]!),
       );
-      if (!builder.isFull) continue;
-      this.#open.delete(session);
-      packs.push(portable(builder.finish()));
+      if (!open.builder.isFull) continue;
+      packs.push(this.#finish(session, open));
     }
-    return { packs, data: request.data };
+    return { packs, spare: this.#spare.splice(0) };
+  }
+
+  #finish(session: string, { builder, memory }: OpenPack): EncodedPack {
+    this.#open.delete(session);
+    const { hash, bytes, entries } = builder.finish();
+    return { hash, data: memory, length: bytes.length, entries: new Uint8Array(entries) };
   }
 
   #flush(request: FlushRequest): EncodeReply {
-    const builder = this.#open.get(request.session);
+    const open = this.#open.get(request.session);
+    if (!open) return { packs: [], spare: [] };
+    if (!request.discard) return { packs: [this.#finish(request.session, open)], spare: [] };
     this.#open.delete(request.session);
-    return { packs: builder && !request.discard ? [portable(builder.finish())] : [], data: null };
+    return { packs: [], spare: [open.memory] };
   }
 
-  #builder(session: string): PackBuilder {
+  #openPack(session: string): OpenPack {
     const known = this.#open.get(session);
     if (known) return known;
-    const builder = new PackBuilder(this.#keys, uuidBytes(session), 'block');
-    this.#open.set(session, builder);
-    return builder;
+    const memory = this.#spare.pop() ?? new SharedArrayBuffer(builderBytes);
+    const builder = new PackBuilder(this.#keys, uuidBytes(session), 'block', Buffer.from(memory));
+    const open = { builder, memory };
+    this.#open.set(session, open);
+    return open;
   }
-}
-
-/** A copy only where most of the builder's memory would travel unused. */
-function portable(pack: FinishedPack): EncodedPack {
-  const isMostlyUnused = pack.bytes.length < pack.bytes.buffer.byteLength / 2;
-  const data = isMostlyUnused ? new Uint8Array(pack.bytes) : pack.bytes;
-  return { hash: pack.hash, data, entries: new Uint8Array(pack.entries) };
 }
 
 function decode(keys: RepositoryKeys, request: DecodeRequest): DecodeReply {
   const { places, ids, start } = request;
-  const data = asBuffer(request.data);
+  const data = Buffer.from(request.data);
   const count = places.length / 2;
   const lengths = new Uint32Array(count);
-  const out = Buffer.allocUnsafeSlow(totalLimit(places));
+  const out = Buffer.from(request.out);
   const sealer = openSealer(keys, 'P', asBuffer(request.header));
   let used = 0;
   for (let at = 0; sealer && at < count; at += 1) {
@@ -98,17 +108,11 @@ function decode(keys: RepositoryKeys, request: DecodeRequest): DecodeReply {
     lengths[at] = plain.length;
     used += plain.length;
   }
-  return { data: out.subarray(0, used), lengths };
-}
-
-function totalLimit(places: Uint32Array): number {
-  let total = 0;
-  for (let at = 1; at < places.length; at += 2) total += plainLimit(blobKind(places[at]!));
-  return total;
+  return { lengths };
 }
 
 function prove(keys: RepositoryKeys, request: ProveRequest): ProveReply {
-  const pack = asBuffer(request.data);
+  const pack = Buffer.from(request.data, 0, request.length);
   const isNameRight = packHash(keys, pack).toString('hex') === request.hash;
   const directory = openDirectory(keys, pack);
   if (!directory) return { isNameRight, sound: null, damaged: null };

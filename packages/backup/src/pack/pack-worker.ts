@@ -21,23 +21,9 @@ const work = new PackWork(restoreKeys((workerData as WorkerSetup).keys));
 
 parentPort!.on('message', ({ job, request }: { job: number; request: WorkerRequest }) => {
   try {
-    const reply = work.do(request);
-    parentPort!.postMessage({ job, reply }, transfers(reply));
+    parentPort!.postMessage({ job, reply: work.do(request) });
   } catch (cause) {
     // The error crosses as its code and text; the pool makes it an error again.
     parentPort!.postMessage({ job, failure: cause instanceof Error ? cause.message : String(cause) });
   }
 });
-
-function transfers(reply: object): ArrayBuffer[] {
-  const buffers = new Set<ArrayBuffer>();
-  const add = (value: unknown): void => {
-    if (value instanceof ArrayBuffer) buffers.add(value);
-    else if (ArrayBuffer.isView(value) && value.buffer instanceof ArrayBuffer) buffers.add(value.buffer);
-  };
-  for (const value of Object.values(reply)) {
-    if (Array.isArray(value)) for (const pack of value) for (const field of Object.values(pack)) add(field);
-    else add(value);
-  }
-  return [...buffers];
-}

@@ -16,6 +16,8 @@ interface Member {
 }
 
 const mostWorkers = 4;
+/** What zlib leaves outside the heap is collected together with few objects inside it: a small young part does so sooner. */
+const youngGenerationMb = 1;
 
 export class WorkerPool {
   readonly size: number;
@@ -33,39 +35,38 @@ export class WorkerPool {
     while (this.#members.length < this.size) this.#members.push(this.#spawn());
   }
 
-  /** Runs a request on the least busy thread. Buffers in `transfer` are gone for the caller. */
-  async run<R extends WorkerRequest>(request: R, transfer: ArrayBuffer[] = []): Promise<ReplyOf[R['type']]> {
+  /** Runs a request on the least busy thread. */
+  async run<R extends WorkerRequest>(request: R): Promise<ReplyOf[R['type']]> {
     this.start();
     const member = this.#members.reduce((a, b) => (b.jobs.size < a.jobs.size ? b : a));
-    return await this.#send(member, request, transfer);
+    return await this.#send(member, request);
   }
 
   /** Runs a request on every thread: open packs lie in each. */
   async runOnAll<R extends WorkerRequest>(request: R): Promise<ReplyOf[R['type']][]> {
-    return await Promise.all(this.#members.map((member) => this.#send(member, request, [])));
+    return await Promise.all(this.#members.map((member) => this.#send(member, request)));
   }
 
   async close(): Promise<void> {
     await Promise.all(this.#members.splice(0).map(({ worker }) => worker.terminate()));
   }
 
-  #send<R extends WorkerRequest>(
-    member: Member,
-    request: R,
-    transfer: ArrayBuffer[],
-  ): Promise<ReplyOf[R['type']]> {
+  #send<R extends WorkerRequest>(member: Member, request: R): Promise<ReplyOf[R['type']]> {
     this.#nextJob += 1;
     const job = this.#nextJob;
     return new Promise((resolve, reject) => {
       member.jobs.set(job, { resolve, reject });
       if (member.jobs.size === 1) member.worker.ref();
-      member.worker.postMessage({ job, request }, transfer);
+      member.worker.postMessage({ job, request });
     });
   }
 
   #spawn(): Member {
     const setup: WorkerSetup = { keys: this.#keys };
-    const worker = new Worker(new URL('./pack-worker.ts', import.meta.url), { workerData: setup });
+    const worker = new Worker(new URL('./pack-worker.ts', import.meta.url), {
+      workerData: setup,
+      resourceLimits: { maxYoungGenerationSizeMb: youngGenerationMb },
+    });
     const member: Member = { worker, jobs: new Map() };
     // An idle thread keeps no process alive.
     worker.unref();

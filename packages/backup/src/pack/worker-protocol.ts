@@ -1,4 +1,7 @@
-/** Messages between the repository and its worker threads. Buffers are transferred, not copied. */
+/**
+ * Messages between the repository and its worker threads. What is large lies in shared memory, which goes back and
+ * forth and is used again: no copies, and nothing for the garbage collectors.
+ */
 import type { RepositoryKeys } from '../crypto/keys.ts';
 
 export interface WorkerSetup {
@@ -9,7 +12,9 @@ export interface WorkerSetup {
 export interface EncodeRequest {
   readonly type: 'encode';
   readonly session: string;
-  readonly data: ArrayBuffer;
+  readonly data: SharedArrayBuffer;
+  /** Memory to build a pack in; a batch fills one at most. */
+  readonly memory: SharedArrayBuffer;
   /** Where each block begins in `data`, and how long it is. */
   readonly places: Uint32Array;
   readonly ids: Uint8Array;
@@ -26,7 +31,9 @@ export interface FlushRequest {
 export interface DecodeRequest {
   readonly type: 'decode';
   readonly header: Uint8Array;
-  readonly data: Uint8Array;
+  readonly data: SharedArrayBuffer;
+  /** Where the contents go, one after the other; large enough. */
+  readonly out: SharedArrayBuffer;
   /** The piece's offset in the pack. */
   readonly start: number;
   /** For each blob: offset in the pack, length word. */
@@ -38,26 +45,26 @@ export interface DecodeRequest {
 export interface ProveRequest {
   readonly type: 'prove';
   readonly hash: string;
-  readonly data: Uint8Array;
+  readonly data: SharedArrayBuffer;
+  readonly length: number;
 }
 
 export type WorkerRequest = EncodeRequest | FlushRequest | DecodeRequest | ProveRequest;
 
 export interface EncodedPack {
   readonly hash: string;
-  readonly data: Uint8Array;
+  readonly data: SharedArrayBuffer;
+  readonly length: number;
   readonly entries: Uint8Array;
 }
 
 export interface EncodeReply {
   readonly packs: readonly EncodedPack[];
-  /** The request's buffer, to be used again. */
-  readonly data: ArrayBuffer | null;
+  /** Memory that was not needed. */
+  readonly spare: readonly SharedArrayBuffer[];
 }
 
 export interface DecodeReply {
-  /** The contents, one after the other. */
-  readonly data: Uint8Array;
   /** The length of each content; 0 for a damaged one. */
   readonly lengths: Uint32Array;
 }

@@ -18,7 +18,9 @@ export interface ReadRun {
 }
 
 const gapBytes = 64 * 1024;
-const runBytes = 2 * 2 ** 20;
+/** A run is at most so long, and holds so many blobs: what it unpacks to is bounded too. */
+export const runBytes = 2 * 2 ** 20;
+export const runBlobs = 32;
 
 /** Runs in the order of packs and offsets. The same blob wanted twice is in its run twice. */
 export function planReads(blobs: readonly WantedBlob[]): ReadRun[] {
@@ -31,6 +33,7 @@ export function planReads(blobs: readonly WantedBlob[]): ReadRun[] {
       run &&
       run.pack === blob.pack &&
       blob.offset - (run.offset + run.length) <= gapBytes &&
+      run.blobs.length < runBlobs &&
       end - run.offset <= runBytes;
     if (isNear) {
       run.blobs.push(blob);

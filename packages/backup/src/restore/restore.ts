@@ -4,18 +4,17 @@
  */
 
 import type { RepositoryContext } from '../context.ts';
-import { asBuffer } from '../crypto/blake3.ts';
 import { isLoss, repositoryErrors } from '../errors.ts';
 import { blockBytes } from '../format/config.ts';
 import { blobKind } from '../format/length-word.ts';
+import { readInto } from '../object-store/object-store.ts';
 import { idBytes } from '../pack/blob.ts';
-import { ownMemory } from '../pack/own-memory.ts';
 import { packName } from '../pack/pack-format.ts';
 import type { Extent, StreamReader } from '../point/stream-reader.ts';
 import { blockLength } from '../tree/geometry.ts';
 import type { BlockEntry } from '../tree/tree-walk.ts';
 import { inParallel } from './in-parallel.ts';
-import { planReads, type ReadRun, type WantedBlob } from './plan.ts';
+import { planReads, type ReadRun, runBlobs, runBytes, type WantedBlob } from './plan.ts';
 import type { RestoreSink } from './restore-sink.ts';
 
 export interface RestoreOptions {
@@ -55,6 +54,17 @@ export async function restoreStream(
   return { writtenBytes: restore.writtenBytes, damaged: restore.damaged };
 }
 
+/** Memory of one run, shared with the threads: what is read, and what it unpacks to. */
+interface Slab {
+  readonly data: SharedArrayBuffer;
+  readonly out: SharedArrayBuffer;
+}
+
+function newSlab(): Slab {
+  const data = new SharedArrayBuffer(runBytes + 2 * blockBytes);
+  return { data, out: new SharedArrayBuffer(runBlobs * blockBytes) };
+}
+
 class Restore {
   readonly #context: RepositoryContext;
   readonly #stream: StreamReader;
@@ -62,6 +72,7 @@ class Restore {
   readonly #options: RestoreOptions;
   readonly damaged: Extent[] = [];
   writtenBytes = 0;
+  readonly #slabs: Slab[] = [];
   /** Up to where zero ranges were told to the sink. */
   #zeroedTo = 0;
 
@@ -127,24 +138,25 @@ class Restore {
     const { store, index, pool, reader } = this.#context;
     const signal = this.#options.signal;
     const name = packName(index.packs.hash(run.pack));
-    const [header, piece] = await Promise.all([
-      reader.packHeader(name, signal),
-      store.read(name, { offset: run.offset, length: run.length }, signal),
-    ]);
+    const header = await reader.packHeader(name, signal);
     const places = Uint32Array.from(run.blobs.flatMap(({ offset, word }) => [offset, word]));
     const ids = new Uint8Array(run.blobs.length * idBytes);
     for (const [i, { at }] of run.blobs.entries()) ids.set(entries[at]!.id, i * idBytes);
-    const owned = ownMemory(piece);
-    const request = {
-      type: 'decode',
-      header: new Uint8Array(header),
-      data: owned,
-      start: run.offset,
-      places,
-      ids,
-    } as const;
-    const { data, lengths } = await pool.run(request, [owned.buffer]);
-    await this.#writeContents(asBuffer(data), lengths, run, entries, name);
+    const slab = this.#slabs.pop() ?? newSlab();
+    try {
+      // What a truncated pack does not give stays what it was before; no id fits it.
+      await readInto(store, name, run.offset, Buffer.from(slab.data, 0, run.length), signal);
+      const place = { start: run.offset, places, ids };
+      const { lengths } = await pool.run({
+        type: 'decode',
+        header: new Uint8Array(header),
+        ...slab,
+        ...place,
+      });
+      await this.#writeContents(Buffer.from(slab.out), lengths, run, entries, name);
+    } finally {
+      this.#slabs.push(slab);
+    }
   }
 
   /** Contents that follow each other on the disk too are written in one piece. */
