@@ -29,7 +29,7 @@ export async function agentAnswers(client: Client, vm: string): Promise<void> {
     `the agent of ${vm} answers`,
     async () => {
       try {
-        await client.guest.info(vm, { limitMs: 5000 });
+        await client.guest.exec(vm, { command: ['true'], limitMs: 5000 });
         return true;
       } catch (cause) {
         if (isApiProblem(cause) && cause.code?.startsWith('agent.')) return false;

@@ -298,7 +298,9 @@ function boot(vm: VmSettings, host: HostPart): string[] {
   ];
 }
 
+/** With a kernel given QEMU boots that one, through a boot ROM of its own that has the first place. */
 function bootIndex(vm: VmSettings, deviceName: string): number | null {
+  if (vm.kernel) return null;
   const index = vm.bootOrder.indexOf(deviceName);
   return index < 0 ? null : index;
 }

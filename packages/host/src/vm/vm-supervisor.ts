@@ -18,7 +18,6 @@ import type { DataDirectory } from '../data-directory.ts';
 import { vmErrors } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 import { isAlive, killProcess, waitForExit } from '../process/process-identity.ts';
-import { exists } from './disk-files.ts';
 import { findIoError, type IoError, ioErrorOfEvent } from './io-error.ts';
 import { lastWords } from './qemu-log.ts';
 import type { EmitEvent } from './vm-events.ts';
@@ -113,26 +112,28 @@ export class VmSupervisor {
   }
 
   /**
-   * Connects to a QEMU that was just started, as soon as it listens.
+   * Connects to a QEMU that was just started, as soon as it listens: its socket is there a moment before that.
    *
    * @throws vm.qemu-gone when it ends instead
    */
   async attachStarting(record: VmRecord, signal: AbortSignal): Promise<QmpClient> {
-    const { qmpSocket } = this.#options.directory.vm(record.settings.id);
-    return withLimit(
-      `Starting QEMU of VM "${record.settings.name}"`,
-      attachLimitMs,
-      signal,
-      async (limited) => {
-        while (!(await exists(qmpSocket))) {
+    const { name } = record.settings;
+    return withLimit(`Starting QEMU of VM "${name}"`, attachLimitMs, signal, async (limited) => {
+      for (;;) {
+        try {
+          return await this.attach(record, limited);
+        } catch (cause) {
+          const early = ['qmp.not-listening', 'qmp.connection-lost'].some((code) =>
+            isCorralError(cause, code),
+          );
+          if (!early) throw cause;
           if (!record.process || !(await isAlive(record.process))) {
-            throw vmErrors['qemu-gone']({ vm: record.settings.name });
+            throw vmErrors['qemu-gone']({ vm: name }, { cause });
           }
-          await delay(socketPollMs, limited);
         }
-        return this.attach(record, limited);
-      },
-    );
+        await delay(socketPollMs, limited);
+      }
+    });
   }
 
   /** @throws vm.qemu-gone */
