@@ -158,7 +158,7 @@ export function diskConformance(subject: ConformanceCase): void {
         }),
       );
       await fc.assert(property, {
-        numRuns: subject.runs ?? 15,
+        numRuns: (subject.runs ?? 15) * Number(process.env['CORRAL_TEST_SCALE'] ?? 1),
         ...(subject.seed === undefined ? {} : { seed: subject.seed }),
       });
     });

@@ -55,6 +55,8 @@ export interface ParentLink {
   readonly paths: readonly ParentPath[];
   /** What the parent's own identity must equal; absent where the format records none. */
   readonly identity?: DiskIdentity;
+  /** Accepted as well: VHDX's parent_linkage2, written while a merge changes the parent. */
+  readonly identity2?: DiskIdentity;
 }
 
 export interface DiskInfo {

@@ -106,15 +106,32 @@ export const diskErrors = defineErrors('disk', {
     (p) =>
       `${p.path} names the parent ${p.parent}, which is outside ${p.allowed.join(', ')}. A disk from elsewhere could read any file that way; allow the folder only if you trust the disk.`,
   ),
+  'parent-unnamed': error<{ path: string; name: string; reason: string; fix: string }>(
+    422,
+    'The link to the parent cannot be followed',
+    (p) => `${p.path} names its parent "${p.name}", but ${p.reason}. ${p.fix}`,
+  ),
   'parent-mismatch': error<{ path: string; parent: string; what: string }>(
     422,
     'The parent does not fit the differencing disk',
     (p) => `${p.parent} cannot be the parent of ${p.path}: ${p.what}.`,
   ),
+  'merge-unfinished': error<{ path: string; parent: string }>(
+    409,
+    'A merge was interrupted',
+    (p) =>
+      `${p.path} was being merged into ${p.parent} when that was interrupted. Nothing is lost: run "corral disk merge ${p.path}" again to finish it.`,
+  ),
   'chain-too-deep': error<{ path: string; depth: number }>(
     422,
     'A chain of disks is too deep',
     (p) => `The chain of ${p.path} has more than ${p.depth} files. Merge some of them.`,
+  ),
+  'in-use-as-parent': error<{ path: string; children: readonly string[] }>(
+    409,
+    'Other disks rest on this one',
+    (p) =>
+      `${p.path} is the parent of ${p.children.join(', ')}, which would lose what they rest on. Merge or remove them first.`,
   ),
   'not-differencing': error<{ path: string }>(
     409,

@@ -1,6 +1,7 @@
 /** Guest bytes to bytes of the file: the disk cut into spans of one L2 table each, and reads along their runs. */
 import { Buffer } from 'node:buffer';
 import type { SignalOptions } from '../disk.ts';
+import { ParallelReads } from '../parallel-reads.ts';
 import { expandCluster } from './compressed.ts';
 import type { Qcow2Image } from './image.ts';
 import { type Run, type StoredRun, tableRuns } from './l2-table.ts';
@@ -46,18 +47,18 @@ export class Qcow2Reader {
   }
 
   async read(target: Uint8Array, offset: number, options: SignalOptions): Promise<void> {
-    const reads: Promise<void>[] = [];
+    const reads = new ParallelReads(parallelReads);
     let at = 0;
     for (const span of this.spans(offset, offset + target.length)) {
       for (const run of await this.runs(span, options)) {
         const piece = target.subarray(at, at + run.length);
         at += run.length;
-        if (run.kind === 'data' || run.kind === 'compressed') reads.push(this.#readRun(piece, run, options));
+        if (run.kind === 'data' || run.kind === 'compressed')
+          await reads.add(this.#readRun(piece, run, options));
         else piece.fill(0);
-        if (reads.length >= parallelReads) await Promise.all(reads.splice(0));
       }
     }
-    await Promise.all(reads);
+    await reads.settle();
   }
 
   async #readRun(target: Uint8Array, run: StoredRun, options: SignalOptions): Promise<void> {

@@ -1,0 +1,97 @@
+/** `convert`: the content of a disk, chain and all, in a new file of any format. */
+import { openChain } from '../chain.ts';
+import { copyContent, surveyContent } from '../copy-content.ts';
+import type {
+  CreateOptions,
+  CreatePlan,
+  Disk,
+  DiskFormat,
+  DiskVariant,
+  ParentLink,
+  ProgressOptions,
+} from '../disk.ts';
+import { driverOf, openLayer } from '../drivers.ts';
+import { writeOutput } from '../output-file.ts';
+import { assertFits } from '../volume-limits.ts';
+import type { ChainOf } from './inspect-disk.ts';
+
+export interface ConvertOptions extends ProgressOptions {
+  /** Of the source. */
+  readonly source?: Omit<ChainOf, 'signal'> | undefined;
+  /** Of the target. */
+  readonly format: DiskFormat;
+  readonly variant?: DiskVariant | undefined;
+  readonly blockBytes?: number | undefined;
+  readonly logicalSectorBytes?: number | undefined;
+  readonly physicalSectorBytes?: number | undefined;
+  readonly extendedL2?: boolean | undefined;
+  /** Convert only the topmost file, as a difference to this parent, which must have the content of the old one. */
+  readonly parent?: ParentLink | undefined;
+  /** Begin even if the volume may be too small for all of the data: zeros among it will take no space. */
+  readonly skipSpaceCheck?: boolean | undefined;
+}
+
+export interface ConvertReport {
+  readonly sizeBytes: number;
+  /** Zeros added behind the end of a source that is no whole number of sectors. */
+  readonly paddedBytes: number;
+  /** Read from the source, and written to the target because it was not zero. */
+  readonly readBytes: number;
+  readonly writtenBytes: number;
+  readonly fileBytes: number;
+}
+
+/** Nothing is left behind if it fails. @throws disk.exists; disk.file-too-large; disk.no-space; disk.size-unsupported */
+export async function convertDisk(
+  sourcePath: string,
+  targetPath: string,
+  options: ConvertOptions,
+): Promise<ConvertReport> {
+  await using source = await openSource(sourcePath, options);
+  const driver = driverOf(options.format);
+  const wanted = targetOptions(source, options);
+  const plan = driver.plan(wanted);
+  const survey = await surveyContent(source, plan.blockBytes, options);
+  return await writeOutput(targetPath, async (temporary) => {
+    await assertFits(targetPath, temporary, needs(plan, survey.blockBytes, options));
+    const target = await driver.create(temporary, wanted);
+    try {
+      const copied = await copyContent(source, target, { ...options, totalBytes: survey.dataBytes });
+      await target.close();
+      const { sizeBytes, fileBytes } = target.info;
+      return { ...copied, sizeBytes, fileBytes, paddedBytes: sizeBytes - source.info.sizeBytes };
+    } finally {
+      await target.close();
+    }
+  });
+}
+
+function openSource(path: string, { source, parent, signal }: ConvertOptions): Promise<Disk> {
+  const options = { ...source, signal, readOnly: true };
+  return parent ? openLayer(path, options) : openChain(path, options);
+}
+
+function targetOptions(source: Disk, options: ConvertOptions): CreateOptions {
+  const { sizeBytes, logicalSectorBytes } = source.info;
+  const keepsSector = options.format === 'vhdx';
+  const sector = options.logicalSectorBytes ?? (keepsSector ? logicalSectorBytes : undefined);
+  const step = options.format === 'raw' ? 1 : (sector ?? 512);
+  return {
+    sizeBytes: Math.ceil(sizeBytes / step) * step,
+    variant: options.variant,
+    blockBytes: options.blockBytes,
+    logicalSectorBytes: sector,
+    physicalSectorBytes: options.physicalSectorBytes,
+    extendedL2: options.extendedL2,
+    parent: options.parent,
+    scratch: true,
+    signal: options.signal,
+  };
+}
+
+function needs(plan: CreatePlan, blockBytes: number, options: ConvertOptions) {
+  const fileBytes = plan.fileBytes(blockBytes);
+  const sparse = options.format === 'raw' && plan.variant !== 'fixed';
+  const occupiedBytes = plan.variant === 'fixed' ? plan.emptyFileBytes : sparse ? blockBytes : fileBytes;
+  return { fileBytes, occupiedBytes: options.skipSpaceCheck ? 0 : occupiedBytes };
+}
