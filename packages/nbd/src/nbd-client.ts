@@ -114,6 +114,7 @@ export class NbdClient implements AsyncDisposable {
   async readInto(target: Buffer, offset: number, options?: NbdCallOptions): Promise<void> {
     const piece = (at: number, length: number): NbdCommand => ({
       type: COMMAND.read,
+      flags: this.#export.structured && this.#offers(TRANSMISSION_FLAG.sendDf) ? COMMAND_FLAG.df : 0,
       offset: offset + at,
       length,
       target: target.subarray(at, at + length),

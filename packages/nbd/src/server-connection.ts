@@ -2,6 +2,7 @@
 import { type CorralError, isCorralError } from '@corral/core/errors';
 import type { ByteSocket } from './byte-socket.ts';
 import { nbdErrors } from './errors.ts';
+import { type Extent, joinExtents } from './extents.ts';
 import type { NbdExport } from './nbd-export.ts';
 import {
   CHUNK,
@@ -171,23 +172,31 @@ export class ServerConnection {
     await this.#socket.send(head, data);
   }
 
+  /** QEMU's client takes one extent of each answer, so that extents must be joined before they are counted. */
   async #blockStatus(disk: NbdExport, request: NbdRequest, offset: number): Promise<void> {
     const limit = (request.flags & COMMAND_FLAG.reqOne) === 0 ? MAX_EXTENTS : 1;
     const numbers: number[] = [CONTEXT_ID];
-    const end = offset + request.length;
+    for await (const { length, flags } of joinExtents(this.#extents(disk, offset, request.length))) {
+      numbers.push(length, flags);
+      if (numbers.length > 2 * limit) break;
+    }
+    const payload = encodeUint32(...numbers);
+    await this.#socket.send(encodeChunk(request.cookie, CHUNK.blockStatus, payload.length, true), payload);
+  }
+
+  /** What the export says of a range, checked and cut at the end. @throws nbd.export-broken */
+  async *#extents(disk: NbdExport, offset: number, length: number): AsyncGenerator<Extent, void, undefined> {
+    const end = offset + length;
     let at = offset;
-    for await (const extent of disk.extents?.(offset, request.length, this.#signal) ?? []) {
+    for await (const extent of disk.extents?.(offset, length, this.#signal) ?? []) {
       const inOrder = extent.offset === at && Number.isSafeInteger(extent.length) && extent.length > 0;
       if (!inOrder)
         throw this.#broken(`an extent of ${extent.length} bytes at ${extent.offset}, expected at ${at}`);
-      const length = Math.min(extent.length, end - at);
-      numbers.push(length, extent.flags);
-      at += length;
-      if (at === end || numbers.length > 2 * limit) break;
+      yield { offset: at, length: Math.min(extent.length, end - at), flags: extent.flags };
+      at += extent.length;
+      if (at >= end) return;
     }
     if (at === offset) throw this.#broken(`no extent at ${offset}`);
-    const payload = encodeUint32(...numbers);
-    await this.#socket.send(encodeChunk(request.cookie, CHUNK.blockStatus, payload.length, true), payload);
   }
 
   async #replyDone(request: NbdRequest): Promise<void> {

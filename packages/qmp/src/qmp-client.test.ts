@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { rename } from 'node:fs/promises';
 import { test } from 'node:test';
 import { isCorralError } from '@corral/core/errors';
 import fc from 'fast-check';
@@ -76,6 +77,18 @@ test('nobody listens, nobody greets, somebody else speaks: each has its own erro
   await assert.rejects(connect(stranger.path), code('qmp.protocol'));
   await assert.rejects(connect(closing.path), code('qmp.connection-lost'));
   await silent.until(() => silent.open === 0);
+});
+
+test('the monitor of a QEMU that starts is waited for, until the limit', async () => {
+  await using later = await LinePeer.start({ onConnect: (connection) => connection.send(GREETING) });
+  const path = `${later.path}.later`;
+  const waiting = QmpClient.connect(path, { starting: true, limitMs: 60_000 });
+  await assert.rejects(QmpClient.connect(path, { starting: true, limitMs: 20 }), code('qmp.not-listening'));
+  await rename(later.path, path);
+  await later.until(() => later.requests.length === 1);
+  const controller = assert.rejects(waiting, code('qmp.connection-lost'));
+  await later[Symbol.asyncDispose]();
+  await controller;
 });
 
 test('the loss of the connection rejects what is pending, ends events and waits, and says so', async () => {

@@ -10,7 +10,7 @@
  * Whole numbers beyond 2^53 lose their last digits, as everywhere in JSON on this platform; of what Corral
  * uses, only unlimited rates come near.
  */
-import { withLimit } from '@corral/core/abort';
+import { delay, withLimit } from '@corral/core/abort';
 import { type CorralError, isCorralError } from '@corral/core/errors';
 import type { VersionInfo } from './commands/machine.ts';
 import { qmpErrors } from './errors.ts';
@@ -22,6 +22,8 @@ import type { QmpEvent, QmpEventName, QmpEventNamed } from './qmp-events.ts';
 import { parseMessage, refusal } from './qmp-message.ts';
 
 const CONNECT_LIMIT_MS = 10_000;
+/** Between attempts while QEMU starts, which takes some tens of milliseconds. */
+const STARTING_MS = 5;
 const COMMAND_LIMIT_MS = 60_000;
 /** The schema of QEMU 10 is about 250 KiB; a chain of 50 layers with bitmaps, listed by node, a few MiB. */
 const LINE_LIMITS = { maxBytes: 64 * 2 ** 20, maxDepth: 256 };
@@ -36,6 +38,11 @@ export interface CallOptions {
 export interface QmpConnectOptions extends CallOptions {
   /** How messages call the other side; `the monitor at PATH` unless told. */
   readonly peer?: string | undefined;
+  /**
+   * QEMU was just started: a socket that is not there, or that nobody listens at yet, is tried again until the limit.
+   * (The file appears a moment before QEMU listens.)
+   */
+  readonly starting?: boolean | undefined;
 }
 
 /** Arguments may be left out where the command needs none. */
@@ -91,13 +98,15 @@ export class QmpClient implements AsyncDisposable {
     const limitMs = options.limitMs ?? CONNECT_LIMIT_MS;
     try {
       await withLimit(`Connecting to ${client.peer}`, limitMs, options.signal, (signal) =>
-        client.#open(signal),
+        client.#open(options.starting ?? false, signal),
       );
       return client;
     } catch (cause) {
       await client.close();
       if (!isCorralError(cause, 'core.timeout') || options.signal?.aborted) throw cause;
-      throw qmpErrors['no-greeting']({ peer: client.peer, path, limitMs }, { cause });
+      const { peer } = client;
+      if (!client.#socket) throw qmpErrors['not-listening']({ peer, path }, { cause });
+      throw qmpErrors['no-greeting']({ peer, path, limitMs }, { cause });
     }
   }
 
@@ -199,21 +208,30 @@ export class QmpClient implements AsyncDisposable {
     return this.close();
   }
 
-  async #open(signal: AbortSignal): Promise<void> {
+  async #open(starting: boolean, signal: AbortSignal): Promise<void> {
+    this.#socket = await this.#connected(starting, signal);
+    if (this.#closeReason) this.#socket.destroy();
+    await this.#orLoss(this.#greeted.promise);
+    await this.execute('qmp_capabilities', this.#outOfBand ? { enable: ['oob'] } : {}, { signal });
+  }
+
+  async #connected(starting: boolean, signal: AbortSignal): Promise<LineSocket> {
     const handlers = {
       onLine: (line: JsonLine): void => this.#receive(line),
       onClose: (cause: Error | undefined): void =>
         this.#end(qmpErrors['connection-lost']({ peer: this.peer }, { cause })),
     };
-    try {
-      this.#socket = await LineSocket.open(this.path, LINE_LIMITS, handlers, signal);
-    } catch (cause) {
-      signal.throwIfAborted();
-      throw qmpErrors['not-listening']({ peer: this.peer, path: this.path }, { cause });
+    for (;;) {
+      try {
+        return await LineSocket.open(this.path, LINE_LIMITS, handlers, signal);
+      } catch (cause) {
+        signal.throwIfAborted();
+        if (!starting || !isNotYet(cause)) {
+          throw qmpErrors['not-listening']({ peer: this.peer, path: this.path }, { cause });
+        }
+      }
+      await delay(STARTING_MS, signal);
     }
-    if (this.#closeReason) this.#socket.destroy();
-    await this.#orLoss(this.#greeted.promise);
-    await this.execute('qmp_capabilities', this.#outOfBand ? { enable: ['oob'] } : {}, { signal });
   }
 
   async #call(
@@ -307,6 +325,13 @@ export class QmpClient implements AsyncDisposable {
     this.#listeners.clear();
     this.#closed.resolve(reason);
   }
+}
+
+/** The socket's file is not there yet, or QEMU has bound it and does not listen yet. */
+function isNotYet(cause: unknown): boolean {
+  return (
+    cause instanceof Error && 'code' in cause && (cause.code === 'ENOENT' || cause.code === 'ECONNREFUSED')
+  );
 }
 
 function endQueue(queue: EventQueue<QmpEvent>, reason: CorralError): void {

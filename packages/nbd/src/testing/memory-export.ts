@@ -59,9 +59,8 @@ export class MemoryExport implements Required<Omit<NbdExport, 'preferredBlockSiz
     return this.#allocated.has(Math.floor(offset / MEMORY_BLOCK)) ? 0 : hole | zero;
   }
 
-  #blocks(offset: number, length: number): number[] {
-    const first = Math.floor(offset / MEMORY_BLOCK);
+  *#blocks(offset: number, length: number): Generator<number> {
     const last = Math.floor((offset + length - 1) / MEMORY_BLOCK);
-    return Array.from({ length: last - first + 1 }, (_, index) => first + index);
+    for (let block = Math.floor(offset / MEMORY_BLOCK); block <= last; block += 1) yield block;
   }
 }
