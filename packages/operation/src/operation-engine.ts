@@ -71,6 +71,9 @@ export interface OperationFilter {
 
 const defaultLimits: MachineLimits = { attempts: 8, firstDelayMs: 500, longestDelayMs: 30_000, crashes: 5 };
 
+/** How long a daemon that stops tries to record what its operations came to. */
+const closeGraceMs = 3_000;
+
 /** Ended operations between two prunings. */
 const pruneEvery = 100;
 
@@ -84,6 +87,7 @@ export class OperationEngine implements AsyncDisposable {
   readonly #records: OperationRecords;
   readonly #limits: MachineLimits;
   readonly #stop = new AbortController();
+  readonly #giveUp = new AbortController();
   readonly #runners = new Map<string, { readonly runner: OperationRunner; readonly done: Promise<void> }>();
   readonly #waiting: WaitingOperations;
   readonly #watching: Promise<void>;
@@ -261,9 +265,11 @@ export class OperationEngine implements AsyncDisposable {
   /** Stops in good order: steps under way are aborted and taken up again by the next daemon. */
   async close(): Promise<void> {
     this.#stop.abort(operationErrors.stopping());
+    const grace = setTimeout(() => this.#giveUp.abort(operationErrors.stopping()), closeGraceMs);
     await this.#waiting.close();
     await Promise.all([...this.#runners.values()].map(({ done }) => done));
     await this.#watching;
+    clearTimeout(grace);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -306,6 +312,7 @@ export class OperationEngine implements AsyncDisposable {
       progressIntervalMs: this.#options.progressIntervalMs ?? 1_000,
       observer: this.#options.observer ?? (() => undefined),
       stop: this.#stop.signal,
+      giveUp: this.#giveUp.signal,
       onRecord: (next, revision) => this.#recorded(next, revision),
       onTrouble: (e) => this.#trouble(e),
     });
@@ -353,7 +360,7 @@ export class OperationEngine implements AsyncDisposable {
     { execution, action }: Transition,
   ): Promise<OperationSnapshot> {
     const next = { ...record, ...ending(execution), parked: false };
-    const saved = await this.#records.save(next, recordRevision);
+    const saved = await this.#records.save(next, recordRevision, this.#giveUp.signal);
     const shown = this.#recorded(saved.record, saved.recordRevision);
     if (action.type !== 'rest') this.#launch(saved.record, saved.recordRevision, definition, action);
     return shown;
@@ -363,14 +370,16 @@ export class OperationEngine implements AsyncDisposable {
   async #cannotResume({ record, recordRevision }: StoredOperation, e: unknown): Promise<OperationSnapshot> {
     const state = record.execution.state === 'pending' ? 'failed' : 'stuck';
     const execution: Execution = { ...record.execution, state, error: toProblem(e) };
-    const saved = await this.#records.save({ ...record, ...ending(execution) }, recordRevision);
+    const next = { ...record, ...ending(execution) };
+    const saved = await this.#records.save(next, recordRevision, this.#giveUp.signal);
     return this.#recorded(saved.record, saved.recordRevision);
   }
 
   /** Ends what has not begun, whoever owns it. False when it changed meanwhile. */
   async #end({ record, recordRevision }: StoredOperation, execution: Execution): Promise<boolean> {
     try {
-      const saved = await this.#records.save({ ...record, ...ending(execution) }, recordRevision);
+      const next = { ...record, ...ending(execution) };
+      const saved = await this.#records.save(next, recordRevision, this.#giveUp.signal);
       this.#recorded(saved.record, saved.recordRevision);
       return true;
     } catch (e) {
@@ -386,7 +395,7 @@ export class OperationEngine implements AsyncDisposable {
     const definition = this.#definitionOf(stored.record);
     const { execution, action } = this.#step(stored.record, definition, { type: 'begin' });
     const next = { ...stored.record, execution, startedAt: new Date().toISOString() };
-    const granted = await this.#records.grant(next, stored.recordRevision);
+    const granted = await this.#records.grant(next, stored.recordRevision, this.#giveUp.signal);
     if (!granted) return false;
     this.#recorded(granted.record, granted.recordRevision);
     this.#launch(granted.record, granted.recordRevision, definition, action);

@@ -206,36 +206,32 @@ export class OperationRecords {
   ): Promise<{ record: OperationRecord; recordRevision: number }> {
     this.#sequence += 1;
     const record = { ...unstamped, writer: { id: this.#writerId, sequence: this.#sequence } };
-    let lost = 0;
-    for (;;) {
-      const locks = change === unchanged ? [] : await this.#changeLocks(record, change, signal);
-      const result = await this.#tryWrite(record, recordRevision, locks, lost > 0, signal);
-      if (result === 'unknown') {
+    for (let lost = 0; ; ) {
+      try {
+        const written = await this.#tryWrite(record, recordRevision, change, signal);
+        if (written !== null) return { record, recordRevision: written };
+      } catch (e) {
+        // Once a try may have been stored, the failure of a later one tells nothing about it.
+        const passing = lost > 0 && passingStoreErrors.some((code) => isCorralError(e, code));
+        if (!isCorralError(e, 'store.unknown-outcome') && !passing) throw e;
         await delay(Math.min(firstRetryMs * 2 ** lost, longestRetryMs), signal);
         lost += 1;
-        continue;
       }
-      if (result !== null) return { record, recordRevision: result };
-      const entry = await this.#store.get(recordKey(record.id), signal ? { signal } : {});
-      if (entry && isOwnWrite(entry, record)) return { record, recordRevision: entry.modRevision };
-      if ((entry?.modRevision ?? null) !== recordRevision) throw lostTo(entry, record);
     }
   }
 
-  /**
-   * Its revision, null when a comparison failed. `uncertain`: an earlier try may have been stored, so a failure of
-   * this one tells nothing.
-   */
+  /** The revision that it got, in this try or an earlier one; null when a lock changed under it. */
   async #tryWrite(
     record: OperationRecord,
     recordRevision: number | null,
-    locks: readonly LockWrite[],
-    uncertain: boolean,
+    change: LockChange,
     signal?: AbortSignal,
-  ): Promise<number | null | 'unknown'> {
+  ): Promise<number | null> {
     const key = recordKey(record.id);
+    const options = signal ? { signal } : {};
     const own: Compare =
       recordRevision === null ? { key, absent: true } : { key, modRevision: recordRevision };
+    const locks = change === unchanged ? [] : await this.#changeLocks(record, change, signal);
     const transaction = {
       compare: [own, ...locks.map((lock) => lock.compare)],
       then: [
@@ -245,14 +241,12 @@ export class OperationRecords {
         ...locks.map((lock) => lock.step),
       ],
     };
-    try {
-      const { succeeded, revision } = await this.#store.transact(transaction, signal ? { signal } : {});
-      return succeeded ? revision : null;
-    } catch (e) {
-      const passing = passingStoreErrors.some((code) => isCorralError(e, code));
-      if (isCorralError(e, 'store.unknown-outcome') || (uncertain && passing)) return 'unknown';
-      throw e;
-    }
+    const { succeeded, revision } = await this.#store.transact(transaction, options);
+    if (succeeded) return revision;
+    const entry = await this.#store.get(key, options);
+    if (entry && isOwnWrite(entry, record)) return entry.modRevision;
+    if ((entry?.modRevision ?? null) !== recordRevision) throw lostTo(entry, record);
+    return null;
   }
 
   async #changeLocks(

@@ -25,6 +25,8 @@ export interface RunnerOptions {
   readonly observer: OperationObserver;
   /** Aborts when the daemon stops; its reason is operation.stopping. */
   readonly stop: AbortSignal;
+  /** Aborts some time after `stop`: what could not be recorded until then stays unrecorded. */
+  readonly giveUp: AbortSignal;
   /** Called after each state that was recorded. */
   readonly onRecord: (record: OperationRecord, recordRevision: number) => void;
   /** Called with what the runner bears and goes on from. */
@@ -222,10 +224,10 @@ export class OperationRunner {
 
   /** An operation cannot go on unrecorded: while the store cannot take its state it waits. */
   async #save(next: OperationRecord): Promise<void> {
-    const { records, stop, onTrouble } = this.#options;
+    const { records, stop, giveUp, onTrouble } = this.#options;
     for (let delayMs = firstSaveDelayMs; ; delayMs = Math.min(delayMs * 2, longestSaveDelayMs)) {
       try {
-        const saved = await records.save(next, this.#recordRevision);
+        const saved = await records.save(next, this.#recordRevision, giveUp);
         this.#record = saved.record;
         this.#recordRevision = saved.recordRevision;
         this.#options.onRecord(saved.record, saved.recordRevision);
@@ -240,9 +242,10 @@ export class OperationRunner {
 
   /** So that taking it up again does not count as a crash. Without it, it does: no harm is done. */
   async #park(): Promise<void> {
+    const { records, giveUp } = this.#options;
     await this.#applying;
     try {
-      await this.#options.records.save({ ...this.#record, parked: true }, this.#recordRevision);
+      await records.save({ ...this.#record, parked: true }, this.#recordRevision, giveUp);
     } catch (e) {
       this.#options.onTrouble(e);
     }
