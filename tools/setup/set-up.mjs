@@ -18,14 +18,14 @@ export async function setUpNpm() {
 }
 
 /**
- * @param {readonly string[]} sets names of tools/setup/fetch-packages.ts
+ * @param {readonly string[]} parts names of tools/setup/fill-cache.ts
  * @param {boolean} refresh
  */
-async function fetchPackages(sets, refresh) {
+async function fillCache(parts, refresh) {
   await withLock(lockPath, async () => {
-    const args = [`${projectRoot}/tools/setup/fetch-packages.ts`, ...(refresh ? ['--refresh'] : []), ...sets];
+    const args = [`${projectRoot}/tools/setup/fill-cache.ts`, ...(refresh ? ['--refresh'] : []), ...parts];
     const result = await run(projectNode(), args, { cwd: projectRoot, show: true });
-    if (result.code !== 0) throw new SetupError('The Debian packages for Corral’s cache are not complete.');
+    if (result.code !== 0) throw new SetupError('Corral’s cache is not complete.');
   });
 }
 
@@ -42,7 +42,7 @@ export async function setUpHost({ tests = false, refresh = false } = {}) {
     installDebianPackages(wanted, lockPath, say),
   );
   await setUpNpm();
-  await part('guest packages, unpacked into the cache', () =>
-    fetchPackages(tests ? ['guest', 'etcd'] : ['guest'], refresh),
+  await part('cache: packages of the guest, the micro image', () =>
+    fillCache(['guest', 'micro', ...(tests ? ['etcd'] : [])], refresh),
   );
 }

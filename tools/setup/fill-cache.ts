@@ -1,0 +1,43 @@
+/**
+ * `fill-cache.ts [--refresh] guest|etcd|micro ...`: puts sets of unpacked Debian packages and the micro image into
+ * Corral's cache, for the set-up. Runs on the project's own Node, under the set-up's lock.
+ */
+import { parseArgs } from 'node:util';
+import { isCorralError } from '@corral/core/errors';
+import { defaultCacheDirectory } from '@corral/image/cache-directory';
+import { ensurePackageSet } from '@corral/image/debian/package-set';
+import { etcdPackages, guestPackages } from '@corral/image/debian/package-sets';
+import { cachedMicroImage } from '@corral/image/micro/cached-micro-image';
+import type { LongWork } from '@corral/image/progress';
+
+type Filler = (cache: string, refresh: boolean, work: LongWork) => Promise<unknown>;
+
+const fillers: Readonly<Record<string, Filler>> = {
+  guest: (cache, refresh, work) => ensurePackageSet({ ...guestPackages(cache), refresh }, work),
+  etcd: (cache, refresh, work) => ensurePackageSet({ ...etcdPackages(cache), refresh }, work),
+  micro: (cache, _refresh, work) => cachedMicroImage(cache, work),
+};
+
+async function main(): Promise<number> {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: { refresh: { type: 'boolean', default: false } },
+  });
+  const controller = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => controller.abort());
+  const work: LongWork = {
+    signal: controller.signal,
+    progress: ({ step }) => console.log(`    ${step}`),
+  };
+  try {
+    for (const name of positionals) await fillers[name]!(defaultCacheDirectory(), values.refresh, work);
+    return 0;
+  } catch (error) {
+    if (controller.signal.aborted) return 130;
+    if (!isCorralError(error)) throw error;
+    console.error(error.message);
+    return 1;
+  }
+}
+
+process.exitCode = await main();
