@@ -91,6 +91,7 @@ describe('a guest', () => {
     const hash = await hashInGuest(client, 'a', '/mnt/data/file');
     await succeeded(client, client.vm.shutdown('a', {}));
     await succeeded(client, client.vm.clone('a', { name: 'b', start: true }));
+    await vmInState(client, 'b', 'running');
     await agentAnswers(client, 'b');
     assert.equal(await hashInGuest(client, 'b', '/mnt/data/file'), hash);
     const [a, b] = [await client.vm.show('a'), await client.vm.show('b')];

@@ -27,5 +27,6 @@ async function resumeIfSpace(host: VmHost, id: string, diskName: string): Promis
   if ((await freeBytes(host.directory.resolveInVm(id, disk.path))) < enoughBytes) return;
   const qmp = await host.supervisor.attach(record);
   await qmp.execute('cont');
+  await host.supervisor.refresh(id);
   await host.emit('vm.resumed', subject(record));
 }

@@ -143,6 +143,12 @@ export class VmSupervisor {
     return watched.qmp;
   }
 
+  /** Asks QEMU for its state now: whoever has just changed it need not wait for the event. */
+  async refresh(id: string): Promise<void> {
+    const watched = this.#watched.get(id);
+    if (watched) await this.#refresh(watched);
+  }
+
   isAttached(id: string): boolean {
     return this.#watched.has(id);
   }

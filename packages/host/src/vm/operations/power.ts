@@ -37,6 +37,7 @@ function command(
           // Tried again after a crash, it may have been carried out already.
           if (attempt === 1) requireLegal(host, record, action);
           await send(await monitorOf(host, input.id, signal), signal);
+          await host.supervisor.refresh(input.id);
           await host.emit(event, subject(record));
           return null;
         },

@@ -124,4 +124,5 @@ async function continueGuest(host: VmHost, id: string, wasRunning: boolean): Pro
     { limitMs: 60_000, events: ['MIGRATION'], everyMs: 20 },
   );
   await qmp.execute('cont');
+  await host.supervisor.refresh(id);
 }

@@ -169,5 +169,6 @@ async function runGuest(host: VmHost, id: string, signal: AbortSignal): Promise<
   if (!record.process) return;
   const qmp = await host.supervisor.attach(record, signal);
   await qmp.execute('cont', {}, { signal });
+  await host.supervisor.refresh(id);
   await host.emit('vm.started', subject(record), { accelerator: record.process.accelerator });
 }
