@@ -33,6 +33,7 @@ export class RepositoryContext implements BlobLocator {
   /** Why the newest state cannot be read, if so: then this repository is for reading only. */
   stateDamage: Error | null = null;
   readonly #appendOnly: boolean;
+  readonly #workers: number | undefined;
   #refreshing: Promise<void> = Promise.resolve();
 
   constructor(parts: ContextParts) {
@@ -40,6 +41,7 @@ export class RepositoryContext implements BlobLocator {
     this.keys = parts.keys;
     this.config = parts.config;
     this.#appendOnly = parts.appendOnly ?? false;
+    this.#workers = parts.workers;
     this.index = new RepositoryIndex(parts.store, parts.keys);
     this.pool = new WorkerPool(parts.keys, parts.workers);
     this.reader = new BlobReader(parts.store, parts.keys, this);
@@ -108,7 +110,7 @@ export class RepositoryContext implements BlobLocator {
       keys,
       config,
       appendOnly: this.#appendOnly,
-      workers: this.pool.size,
+      workers: this.#workers,
     });
     await context.refresh(signal);
     return context;

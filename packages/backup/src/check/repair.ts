@@ -48,9 +48,10 @@ export async function repair(context: RepositoryContext, signal?: AbortSignal): 
         what: `Repair, which must be alone, and session ${other.id}`,
         attempts: 1,
       });
-    return await new Repair(context, session, signal).run();
-  } finally {
+    const result = await new Repair(context, session, signal).run();
     await context.refresh();
+    return result;
+  } finally {
     await session.end();
   }
 }

@@ -3,6 +3,7 @@ import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import type { RepositoryKeys } from '../crypto/keys.ts';
 import { repositoryErrors } from '../errors.ts';
+import { PackWork } from './pack-work.ts';
 import type { ReplyOf, WorkerRequest, WorkerSetup } from './worker-protocol.ts';
 
 interface Job {
@@ -23,20 +24,24 @@ export class WorkerPool {
   readonly size: number;
   readonly #keys: RepositoryKeys;
   readonly #members: Member[] = [];
+  readonly #inPlace: PackWork | undefined;
   #nextJob = 0;
 
+  /** With no threads at all the work is done in place. */
   constructor(keys: RepositoryKeys, size = Math.min(mostWorkers, availableParallelism())) {
     this.#keys = keys;
-    this.size = size;
+    this.size = Math.max(1, size);
+    if (size === 0) this.#inPlace = new PackWork(keys);
   }
 
   /** Starts the threads; the first request does it otherwise. */
   start(): void {
-    while (this.#members.length < this.size) this.#members.push(this.#spawn());
+    while (!this.#inPlace && this.#members.length < this.size) this.#members.push(this.#spawn());
   }
 
   /** Runs a request on the least busy thread. */
   async run<R extends WorkerRequest>(request: R): Promise<ReplyOf[R['type']]> {
+    if (this.#inPlace) return this.#inPlace.do(request) as ReplyOf[R['type']];
     this.start();
     const member = this.#members.reduce((a, b) => (b.jobs.size < a.jobs.size ? b : a));
     return await this.#send(member, request);
@@ -44,6 +49,7 @@ export class WorkerPool {
 
   /** Runs a request on every thread: open packs lie in each. */
   async runOnAll<R extends WorkerRequest>(request: R): Promise<ReplyOf[R['type']][]> {
+    if (this.#inPlace) return [this.#inPlace.do(request) as ReplyOf[R['type']]];
     return await Promise.all(this.#members.map((member) => this.#send(member, request)));
   }
 

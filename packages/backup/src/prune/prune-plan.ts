@@ -1,8 +1,8 @@
 /** Which packs go: a pure decision over figures. */
 export interface PackUse {
   readonly hash: string;
-  readonly sizeBytes: number;
-  /** Stored bytes of its live blobs. */
+  /** Stored bytes of all blobs that the index knows in it, and of the live ones. */
+  readonly listedBytes: number;
   readonly liveBytes: number;
   readonly isDoomed: boolean;
   /** False: no segment names it. */
@@ -14,11 +14,19 @@ export interface PackUse {
 export interface PruneLimits {
   /** A pack is copied together if less than this part of it is live. */
   readonly repackBelow: number;
+  /** Packs with less in them than this are small; more than so many small ones are copied together. */
+  readonly smallBytes: number;
+  readonly smallPacks: number;
   /** Copies at most so many bytes in one run. */
   readonly copyLimitBytes: number;
 }
 
-export const defaultLimits: PruneLimits = { repackBelow: 0.5, copyLimitBytes: 64 * 2 ** 30 };
+export const defaultLimits: PruneLimits = {
+  repackBelow: 0.5,
+  smallBytes: 2 ** 20,
+  smallPacks: 256,
+  copyLimitBytes: 64 * 2 ** 30,
+};
 
 export interface PrunePlan {
   /** Hashes of the packs to doom. */
@@ -31,13 +39,19 @@ export function planPrune(packs: readonly PackUse[], limits: PruneLimits = defau
   const doom: string[] = [];
   const copy: string[] = [];
   let budget = limits.copyLimitBytes;
+  const small = packs.filter(
+    (pack) => !pack.isDoomed && pack.isListed && pack.listedBytes < limits.smallBytes,
+  );
+  const isCrowded = small.length > limits.smallPacks;
+  const isWorthCopying = (pack: PackUse): boolean =>
+    share(pack) < limits.repackBelow || (isCrowded && pack.listedBytes < limits.smallBytes);
   const thinnestFirst = packs.toSorted((a, b) => share(a) - share(b) || (a.hash < b.hash ? -1 : 1));
   for (const pack of thinnestFirst) {
     if (pack.isDoomed) continue;
     if (!pack.isListed) {
       if (pack.hasWriterEnded) doom.push(pack.hash);
     } else if (pack.liveBytes === 0) doom.push(pack.hash);
-    else if (share(pack) < limits.repackBelow && pack.liveBytes <= budget) {
+    else if (isWorthCopying(pack) && pack.liveBytes <= budget) {
       budget -= pack.liveBytes;
       doom.push(pack.hash);
       copy.push(pack.hash);
@@ -47,5 +61,5 @@ export function planPrune(packs: readonly PackUse[], limits: PruneLimits = defau
 }
 
 function share(pack: PackUse): number {
-  return pack.liveBytes / Math.max(1, pack.sizeBytes);
+  return pack.liveBytes / Math.max(1, pack.listedBytes);
 }

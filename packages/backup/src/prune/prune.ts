@@ -48,9 +48,10 @@ export async function prune(context: RepositoryContext, options: PruneOptions = 
   const session = await context.beginSession('maintenance', [], options.signal);
   try {
     context.throwIfAppendOnly();
-    return await new Prune(context, session, options).run();
-  } finally {
+    const result = await new Prune(context, session, options).run();
     await context.refresh();
+    return result;
+  } finally {
     await session.end();
   }
 }
@@ -155,24 +156,25 @@ class Prune {
 
   async #packUses(look: Look): Promise<PackUse[]> {
     const { index } = look.context;
-    const liveBytes = new Float64Array(index.packs.count);
-    await index.visitRecords((record, place) => {
-      if (look.live.has(record)) liveBytes[place.pack]! += storedLength(place.word);
-    }, this.#signal);
-    const listed = new Map<string, number>();
-    for (let pack = 0; pack < index.packs.count; pack += 1) {
+    const uses = new Map<string, { listedBytes: number; liveBytes: number }>();
+    const byPack = Array.from({ length: index.packs.count }, (_, pack) => {
       const hash = index.packs.hash(pack);
-      listed.set(hash, (listed.get(hash) ?? 0) + liveBytes[pack]!);
-    }
+      const use = uses.get(hash) ?? { listedBytes: 0, liveBytes: 0 };
+      uses.set(hash, use);
+      return use;
+    });
+    await index.visitRecords((record, place) => {
+      const bytes = storedLength(place.word);
+      byPack[place.pack]!.listedBytes += bytes;
+      if (look.live.has(record)) byPack[place.pack]!.liveBytes += bytes;
+    }, this.#signal);
     const doomed = new Set(look.state.doomed.flatMap(({ packs }) => packs));
-    const unlisted = [...look.packs.keys()].filter((hash) => !listed.has(hash));
-    const orphans = await this.#orphans(unlisted);
-    return [...look.packs].map(([hash, sizeBytes]) => ({
+    const orphans = await this.#orphans([...look.packs.keys()].filter((hash) => !uses.has(hash)));
+    return [...look.packs.keys()].map((hash) => ({
       hash,
-      sizeBytes,
-      liveBytes: listed.get(hash) ?? 0,
+      ...(uses.get(hash) ?? { listedBytes: 0, liveBytes: 0 }),
       isDoomed: doomed.has(hash),
-      isListed: listed.has(hash),
+      isListed: uses.has(hash),
       hasWriterEnded: orphans.has(hash),
     }));
   }

@@ -89,12 +89,20 @@ export class Session {
     if (this.#failure !== undefined) throw this.#failure;
   }
 
-  /** Ends the session: nothing of it may be put after this. */
-  async end(signal?: AbortSignal): Promise<void> {
+  /**
+   * Ends the session: nothing of it may be put after this. That the store takes no deletes just now is no error: what the
+   * session did is done, and the next prune removes what is left of it.
+   */
+  async end(): Promise<void> {
     clearInterval(this.#timer);
     if (this.#keepObjects) return;
-    for (const { name } of await listAll(this.#store, `sessions/${this.id}/`, signal)) {
-      await this.#store.delete(name, signal);
+    try {
+      for (const { name } of await listAll(this.#store, `sessions/${this.id}/`))
+        await this.#store.delete(name);
+    } catch (cause) {
+      const isStoreFailure =
+        cause instanceof Error && 'code' in cause && cause.code === repositoryErrors.store.code;
+      if (!isStoreFailure) throw cause;
     }
   }
 
