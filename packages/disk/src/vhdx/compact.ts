@@ -1,7 +1,7 @@
 /** Giving space back: blocks of zeros, gaps, the tail of the file. What a guest reads stays as it is. */
 import { Buffer } from 'node:buffer';
 import type { CompactReport, ProgressOptions } from '../disk.ts';
-import { DiskFile } from '../file.ts';
+import { type BlockFile, DiskFile } from '../file.ts';
 import { bitRuns } from '../sector-bitmap.ts';
 import { isZero } from '../zeros.ts';
 import { absentEntry, bitmapBlockBytes, payloadState, zeroEntry } from './block-table.ts';
@@ -19,6 +19,12 @@ export async function compactVhdx(path: string, options: ProgressOptions = {}): 
   await using file = await DiskFile.open(path, 'write');
   const fileBytesBefore = file.length;
   const occupiedBytesBefore = await file.occupiedBytes();
+  await compactVhdxFile(file, options);
+  const occupiedBytesAfter = await file.occupiedBytes();
+  return { fileBytesBefore, fileBytesAfter: file.length, occupiedBytesBefore, occupiedBytesAfter };
+}
+
+export async function compactVhdxFile(file: BlockFile, options: ProgressOptions): Promise<void> {
   const image = await VhdxImage.open(file, { replayIntoFile: true, signal: options.signal });
   const writer = new VhdxWriter(image);
   // A fixed disk stays fully provisioned (2.6.2.1).
@@ -30,8 +36,6 @@ export async function compactVhdx(path: string, options: ProgressOptions = {}): 
     await writer.cut(space.usedEnd);
     await writer.end();
   }
-  const occupiedBytesAfter = await file.occupiedBytes();
-  return { fileBytesBefore, fileBytesAfter: file.length, occupiedBytesBefore, occupiedBytesAfter };
 }
 
 /** Blocks that hold only zeros, and partially present ones that hold nothing. */

@@ -1,9 +1,9 @@
 /** From ranges of the disk to places in the file. */
 import type { Extent, ExtentKind, Range, SignalOptions } from '../disk.ts';
 import { bitRuns } from '../sector-bitmap.ts';
-import { type BatEntry, entryBytes, payloadState } from './block-table.ts';
+import { type BatEntry, type BatLayout, entryBytes, payloadState, readEntry } from './block-table.ts';
 import type { VhdxImage } from './image.ts';
-import { pageBytes } from './page-cache.ts';
+import { type Page, pageBytes } from './page-cache.ts';
 
 /** A range of the disk of one kind; `fileOffset` means something for data only. */
 export interface Piece extends Range {
@@ -40,63 +40,76 @@ async function* rawPieces(image: VhdxImage, range: Range, options: SignalOptions
   const end = range.offset + range.length;
   let at = range.offset;
   while (at < end) {
-    const block = Math.floor(at / layout.blockBytes);
-    const skipped = await emptyRun(image, block, options);
-    if (skipped > 0) {
-      const next = Math.min(end, (block + skipped) * layout.blockBytes);
-      yield { offset: at, length: next - at, kind: 'hole', fileOffset: 0 };
-      at = next;
-      continue;
+    options.signal?.throwIfAborted();
+    const index = layout.payloadIndex(Math.floor(at / layout.blockBytes));
+    const page = image.cache.cached(image.entryOffset(index)) ?? (await image.tablePage(index, options));
+    for (const run of pageRuns(image, page, { offset: at, length: end - at })) {
+      if (run.kind === 'partial') yield* partialPieces(image, run.block, run.fileOffset, run, options);
+      else yield run;
+      at = run.offset + run.length;
     }
-    const entry = await image.payload(block, options);
-    const next = Math.min(end, (block + 1) * layout.blockBytes);
-    yield* blockPieces(image, block, entry, { offset: at, length: next - at }, options);
-    at = next;
   }
 }
 
-/** How many blocks from this one on are absent because their page of the table is all zeros. */
-async function emptyRun(image: VhdxImage, block: number, options: SignalOptions): Promise<number> {
-  const { layout } = image;
-  const index = layout.payloadIndex(block);
-  const page = image.cache.cached(image.entryOffset(index)) ?? (await image.tablePage(index, options));
-  if (!page.isZero) return 0;
-  options.signal?.throwIfAborted();
-  const inPage = (image.entryOffset(index) - page.fileOffset) / entryBytes;
-  const lastIndex = index + pageBytes / entryBytes - inPage - 1;
-  // The last entry of the page may be a bitmap's; the blocks before it are counted all the same.
-  const lastBlock = layout.blockOfIndex(lastIndex) ?? layout.blockOfIndex(lastIndex - 1) ?? block;
-  return lastBlock - block + 1;
+interface PartialBlock extends Range {
+  readonly kind: 'partial';
+  readonly block: number;
+  readonly fileOffset: number;
 }
 
-/** Pieces of one block. */
-export async function* blockPieces(
-  image: VhdxImage,
-  block: number,
-  entry: BatEntry,
-  range: Range,
-  options: SignalOptions,
-): AsyncGenerator<Piece> {
-  const inBlock = range.offset - block * image.layout.blockBytes;
+/** Runs of blocks of one kind, as far as one page of the table tells; sparse disks have very many blocks. */
+function* pageRuns(image: VhdxImage, page: Page, range: Range): Generator<Piece | PartialBlock> {
+  const { layout } = image;
+  const end = range.offset + range.length;
+  let run: Piece | undefined;
+  let at = range.offset;
+  while (at < end) {
+    const block = Math.floor(at / layout.blockBytes);
+    const inPage = image.entryOffset(layout.payloadIndex(block)) - page.fileOffset;
+    if (inPage >= pageBytes) break;
+    const blocks = page.isZero ? blocksToEnd(image, block, inPage) : 1;
+    const next = Math.min(end, (block + blocks) * layout.blockBytes);
+    const entry = readEntry(page.bytes, inPage);
+    image.checkPayload(block, entry);
+    const piece = pieceOf(layout, block, entry, { offset: at, length: next - at });
+    at = next;
+    if (run && piece.kind !== 'partial' && continues(run, piece)) {
+      run = { ...run, length: run.length + piece.length };
+      continue;
+    }
+    if (run) yield run;
+    run = piece.kind === 'partial' ? undefined : piece;
+    if (piece.kind === 'partial') yield piece;
+  }
+  if (run) yield run;
+}
+
+/** Blocks from this one on whose entries are in the page. The last entry may be a bitmap's. */
+function blocksToEnd(image: VhdxImage, block: number, inPage: number): number {
+  const { layout } = image;
+  const last = layout.payloadIndex(block) + (pageBytes - inPage) / entryBytes - 1;
+  const lastBlock = layout.blockOfIndex(last) ?? layout.blockOfIndex(last - 1) ?? block;
+  return Math.max(1, lastBlock - block + 1);
+}
+
+function pieceOf(layout: BatLayout, block: number, entry: BatEntry, range: Range): Piece | PartialBlock {
+  const inBlock = range.offset - block * layout.blockBytes;
   switch (entry.state) {
     case payloadState.fullyPresent:
-      yield { ...range, kind: 'data', fileOffset: entry.fileOffset + inBlock };
-      return;
+      return { ...range, kind: 'data', fileOffset: entry.fileOffset + inBlock };
     case payloadState.partiallyPresent:
-      yield* partialPieces(image, block, entry, range, options);
-      return;
+      return { ...range, kind: 'partial', block, fileOffset: entry.fileOffset };
     case payloadState.notPresent:
-      yield { ...range, kind: 'hole', fileOffset: 0 };
-      return;
+      return { ...range, kind: 'hole', fileOffset: 0 };
     default:
-      yield { ...range, kind: 'zero', fileOffset: 0 };
+      return { ...range, kind: 'zero', fileOffset: 0 };
   }
 }
 
 async function* partialPieces(
   image: VhdxImage,
   block: number,
-  entry: BatEntry,
+  fileOffset: number,
   range: Range,
   options: SignalOptions,
 ): AsyncGenerator<Piece> {
@@ -109,7 +122,7 @@ async function* partialPieces(
     const from = Math.max(range.offset, start + run.start * sectorBytes);
     const to = Math.min(range.offset + range.length, start + run.end * sectorBytes);
     const kind = run.set ? 'data' : 'hole';
-    yield { offset: from, length: to - from, kind, fileOffset: entry.fileOffset + (from - start) };
+    yield { offset: from, length: to - from, kind, fileOffset: fileOffset + (from - start) };
   }
 }
 
