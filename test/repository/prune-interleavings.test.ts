@@ -117,8 +117,12 @@ async function play(seed: number): Promise<void> {
   const mayJump = seed % 2 === 1;
   await world.scheduler.run(actors, () => {
     // Half an hour without a sign of life: whoever is at work now is given up by the next that looks.
-    if (mayJump && world.random() < 0.01) world.clock += 31 * 60e3;
+    if (mayJump && world.random() < 0.02) world.clock += 31 * 60e3;
   });
+  await assertRestores(world.store, inPlace, world.sealed);
+  // A backup of all contents there are relies on whatever the others left behind.
+  const every = makeDisk(6, Object.fromEntries([0, 1, 2, 3, 4, 5].map((i) => [i, `content ${i}`])));
+  world.sealed.set((await backUp(repository, every)).id, every);
   await assertRestores(world.store, inPlace, world.sealed);
   world.clock += 3600e3;
   await prune(repository.context, { limits });

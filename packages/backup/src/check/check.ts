@@ -181,7 +181,7 @@ class Check {
   async #checkPackSizes(
     packs: ReadonlyMap<string, ObjectEntry>,
   ): Promise<{ blobs: number; unlisted: Set<string> }> {
-    const { index, state } = this.#context;
+    const { index } = this.#context;
     const ends = new Float64Array(index.packs.count);
     let blobs = 0;
     await index.visitRecords((_record, place) => {
@@ -189,13 +189,12 @@ class Check {
       blobs += 1;
     }, this.#options.signal);
     const unlisted = new Set(packs.keys());
-    const doomed = new Set(state.doomed.flatMap((set) => set.packs));
     for (let pack = 0; pack < index.packs.count; pack += 1) {
       const hash = index.packs.hash(pack);
       unlisted.delete(hash);
       const entry = packs.get(hash);
-      // Doomed packs are on their way out: gone is as good as there.
-      if (!entry && doomed.has(hash)) this.#missingPacks.add(hash);
+      // Doomed packs are on their way out, and nothing rests on what a revoked session lists: gone is as good as there.
+      if (!entry && index.packs.isDoomed(pack)) this.#missingPacks.add(hash);
       else if (!entry) this.#missPack(hash);
       else if (entry.sizeBytes <= ends[pack]! || entry.sizeBytes > packLimit) {
         this.#damagePack(hash, 'its size does not fit its contents');

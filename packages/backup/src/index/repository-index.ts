@@ -237,6 +237,12 @@ export class RepositoryIndex {
     }
   }
 
+  /** Names of segments that revoked sessions left: merging drops from them what is long gone. */
+  segmentsOf(sessions: ReadonlySet<string>): string[] {
+    const left = this.#segmentPacks.filter(({ session }) => session !== null && sessions.has(session));
+    return left.map(({ name }) => name);
+  }
+
   /** Names of the segments that count and name one of these packs. */
   segmentsNaming(packs: ReadonlySet<string>): string[] {
     const naming = new Set<string>();

@@ -63,7 +63,7 @@ export interface ObjectStore {
   /** The store's own clock, milliseconds since 1970. */
   now(signal?: AbortSignal): Promise<number>;
 
-  /** Extends how long the store refuses to delete the object. Only where `canRetain`. */
+  /** The store shall refuse to delete the object until then; a longer time stays. Only where `canRetain`. */
   retain(name: string, until: Date, signal?: AbortSignal): Promise<void>;
 
   close(): Promise<void>;

@@ -241,8 +241,11 @@ class Prune {
         waitingPacks: hindered.flatMap(({ packs }) => packs).length,
         waitingFor: holders(atWork, hindered),
       };
-      const isFull = look.context.index.segmentNames.length > manySegments;
-      if (ripe.length === 0 && !isFull && look.state.superseded.length === 0) return true;
+      const { index } = look.context;
+      const isFull = index.segmentNames.length > manySegments;
+      const isTidy =
+        look.state.superseded.length === 0 && index.segmentsOf(new Set(look.state.revoked)).length === 0;
+      if (ripe.length === 0 && !isFull && isTidy) return true;
       return await this.#sweepPacks(look, new Set(ripe));
     });
     return done ? outcome : null;
@@ -270,7 +273,10 @@ class Prune {
     await fresh.pool.close();
     if (fresh.state.number !== look.state.number) return null;
     const isFull = fresh.index.segmentNames.length > manySegments;
-    const affected = isFull ? fresh.index.segmentNames : fresh.index.segmentsNaming(ripe);
+    const ofRevoked = fresh.index.segmentsOf(new Set(fresh.state.revoked));
+    const affected = isFull
+      ? fresh.index.segmentNames
+      : [...new Set([...fresh.index.segmentsNaming(ripe), ...ofRevoked])];
     // Packs are never put twice under one name, so one that is not there now never will be.
     const present = new Set(
       (await listAll(this.#context.store, 'packs/', this.#signal)).map((e) => e.name.slice(-64)),
