@@ -27,6 +27,7 @@ export class BlockMap {
   readonly dynamic: DynamicStructure;
   readonly sizeBytes: number;
   #table: Promise<Buffer> | undefined;
+  #loaded: Buffer | undefined;
   readonly #changedTableSectors = new Set<number>();
   readonly #bitmaps = new Map<number, CachedBitmap>();
 
@@ -65,9 +66,18 @@ export class BlockMap {
     return this.#table;
   }
 
+  /** How many blocks from this one on are absent. The table must have been asked for. */
+  absentRun(block: number): number {
+    const table = this.#loaded;
+    let next = block;
+    while (table && next < this.blocks && table.readUInt32BE(next * entryBytes) === absent) next += 1;
+    return next - block;
+  }
+
   async #readTable(options: SignalOptions): Promise<Buffer> {
     const bytes = Buffer.alloc(this.blocks * entryBytes);
     await this.file.readExact(bytes, this.dynamic.header.tableOffset, 'block table', options);
+    this.#loaded = bytes;
     return bytes;
   }
 

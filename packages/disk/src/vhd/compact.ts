@@ -101,7 +101,10 @@ async function fillGaps(map: BlockMap, options: ProgressOptions): Promise<void> 
 
 /** What stays where it is, in the order of the file. */
 function fixedRanges(map: BlockMap): readonly Range[] {
-  const locators = map.dynamic.header.locators.map((entry) => ({ offset: entry.fileOffset, length: entry.length }));
+  const locators = map.dynamic.header.locators.map((entry) => ({
+    offset: entry.fileOffset,
+    length: entry.length,
+  }));
   return [...map.reserved(), ...locators].sort((a, b) => a.offset - b.offset);
 }
 

@@ -27,17 +27,22 @@ async function* mapRange(map: BlockMap, range: Range, options: SignalOptions): A
 }
 
 async function* rawPieces(map: BlockMap, range: Range, options: SignalOptions): AsyncGenerator<Piece> {
+  await map.table(options);
   const end = range.offset + range.length;
   for (let at = range.offset; at < end; ) {
+    options.signal?.throwIfAborted();
     const block = Math.floor(at / map.blockBytes);
-    const next = Math.min(end, (block + 1) * map.blockBytes);
-    const place = await map.place(block, options);
+    const absent = map.absentRun(block);
+    const next = Math.min(end, (block + Math.max(1, absent)) * map.blockBytes);
     const part = { offset: at, length: next - at };
-    const start = block * map.blockBytes;
-    if (place === undefined) yield { ...part, kind: 'hole', fileOffset: 0 };
-    else if (!map.hasParent)
-      yield { ...part, kind: 'data', fileOffset: place + map.bitmapBytes + (at - start) };
-    else yield* partialPieces(map, block, place, part, options);
+    if (absent > 0) {
+      yield { ...part, kind: 'hole', fileOffset: 0 };
+    } else {
+      const place = (await map.place(block, options))!;
+      const inBlock = at - block * map.blockBytes;
+      if (map.hasParent) yield* partialPieces(map, block, place, part, options);
+      else yield { ...part, kind: 'data', fileOffset: place + map.bitmapBytes + inBlock };
+    }
     at = next;
   }
 }
