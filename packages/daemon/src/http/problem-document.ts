@@ -10,19 +10,26 @@ export interface ProblemReply {
   readonly unexpected: unknown;
 }
 
+/** What the errors of Fastify leave out. */
+export interface RequestFacts {
+  readonly mediaType: string | undefined;
+  readonly bodyLimitBytes: number;
+}
+
 /** Fastify's own errors by their code; their messages name what is wrong with the request. */
-const frameworkErrors: Readonly<Record<string, (message: string) => CorralError>> = {
-  FST_ERR_CTP_INVALID_MEDIA_TYPE: (message) =>
-    apiErrors['unsupported-media-type']({ mediaType: mediaTypeIn(message), expected: 'application/json' }),
+const frameworkErrors: Readonly<Record<string, (message: string, facts: RequestFacts) => CorralError>> = {
+  FST_ERR_CTP_BODY_TOO_LARGE: (_, facts) =>
+    apiErrors['payload-too-large']({ limitBytes: facts.bodyLimitBytes }),
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: (_, { mediaType = 'none' }) =>
+    apiErrors['unsupported-media-type']({ mediaType, expected: 'application/json' }),
   FST_ERR_CTP_INVALID_JSON_BODY: (reason) => apiErrors['malformed-json']({ reason }),
-  FST_ERR_CTP_EMPTY_JSON_BODY: (reason) => apiErrors['malformed-json']({ reason }),
   FST_ERR_CTP_INVALID_CONTENT_LENGTH: (issue) => apiErrors['invalid-request']({ issues: [issue] }),
   FST_ERR_BAD_URL: (issue) => apiErrors['invalid-request']({ issues: [issue] }),
   FST_ERR_MAX_PARAM_LENGTH: (issue) => apiErrors['invalid-request']({ issues: [issue] }),
 };
 
-export function problemReply(thrown: unknown, bodyLimitBytes: number): ProblemReply {
-  const error = expected(thrown, bodyLimitBytes);
+export function problemReply(thrown: unknown, facts: RequestFacts): ProblemReply {
+  const error = expected(thrown, facts);
   if (error === null) {
     const id = newId();
     const problem = problemOf(apiErrors.unexpected({ id }));
@@ -32,20 +39,13 @@ export function problemReply(thrown: unknown, bodyLimitBytes: number): ProblemRe
   return { problem: { ...problemOf(error), instance: `urn:uuid:${newId()}` }, unexpected: error };
 }
 
-function expected(thrown: unknown, bodyLimitBytes: number): CorralError | null {
+function expected(thrown: unknown, facts: RequestFacts): CorralError | null {
   if (isCorralError(thrown)) return thrown;
   if (thrown instanceof SyntaxError && 'statusCode' in thrown && thrown.statusCode === 400) {
     return apiErrors['malformed-json']({ reason: thrown.message });
   }
   if (!(thrown instanceof Error) || !('code' in thrown)) return null;
-  if (thrown.code === 'FST_ERR_CTP_BODY_TOO_LARGE') {
-    return apiErrors['payload-too-large']({ limitBytes: bodyLimitBytes });
-  }
-  return frameworkErrors[String(thrown.code)]?.(thrown.message) ?? null;
-}
-
-function mediaTypeIn(message: string): string {
-  return /: (.*)$/.exec(message)?.[1] ?? 'none';
+  return frameworkErrors[String(thrown.code)]?.(thrown.message, facts) ?? null;
 }
 
 export function problemOf(error: CorralError): Problem {

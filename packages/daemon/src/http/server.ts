@@ -169,7 +169,8 @@ function methodsOf(path: string): string[] {
 }
 
 function sendProblem(thrown: unknown, reply: FastifyReply, log: Logger): FastifyReply {
-  const { problem, unexpected } = problemReply(thrown, jsonBodyLimit);
+  const mediaType = reply.request.headers['content-type'];
+  const { problem, unexpected } = problemReply(thrown, { mediaType, bodyLimitBytes: jsonBodyLimit });
   if (unexpected !== null) log.error({ err: unexpected, instance: problem.instance }, 'a request failed');
   if (problem.status === 401) reply.header('www-authenticate', 'Bearer realm="corral"');
   const wait = problem.params['retryAfterSeconds'];

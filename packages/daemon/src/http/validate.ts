@@ -17,7 +17,8 @@ export function parsePart(
     if (isEmpty(value)) return undefined;
     throw apiErrors['invalid-request']({ issues: [`${part}: this route takes none`] });
   }
-  const parsed = schema.safeParse(value ?? {});
+  // The input tells a field that is missing from one of another type.
+  const parsed = schema.safeParse(value === undefined ? {} : value, { reportInput: true });
   if (parsed.success) return parsed.data;
   const issues = parsed.error.issues.flatMap((issue) => describeIssue(part, issue));
   throw apiErrors['invalid-request']({ issues: issues.slice(0, shownIssues) });

@@ -1,4 +1,6 @@
 /** Objects of the API for tests, whole and valid. */
+import type { DoctorReport, Host } from '@corral/api/schemas/host';
+import type { Image } from '@corral/api/schemas/image';
 import type { Vm } from '@corral/api/schemas/vm';
 import { newId } from '@corral/core/ids';
 import type { OperationSnapshot } from '@corral/operation/operation';
@@ -58,4 +60,46 @@ export function sampleOperation(given: Partial<OperationSnapshot> = {}): Operati
     revision: 1,
     ...given,
   };
+}
+
+export function sampleImage(name: string): Image {
+  return {
+    id: newId(),
+    name,
+    createdAt: '2026-01-01T00:00:00.000Z',
+    kind: 'kernel',
+    format: null,
+    sizeBytes: 10,
+    storedBytes: 10,
+    sha256: null,
+    profile: 'micro',
+    source: 'built',
+    usedBy: [],
+  };
+}
+
+export function sampleHost(): Host {
+  return {
+    id: newId(),
+    name: 'n1',
+    createdAt: '2026-01-01T00:00:00.000Z',
+    startedAt: '2026-01-01T00:00:00.000Z',
+    pid: 1,
+    version: '0.1.0',
+    nodeVersion: 'v24.0.0',
+    architecture: 'x64',
+    kernel: '6.1',
+    processors: 2,
+    memory: { totalBytes: 4, availableBytes: 3, reserveBytes: 2, assignedBytes: 1 },
+    accelerator: { kind: 'tcg', reason: 'no /dev/kvm' },
+    qemu: { version: '7.2.22', path: '/usr/bin/qemu-system-x86_64', machineType: 'pc-q35-7.2' },
+    dataDirectory: '/var/lib/corral',
+    volume: { path: '/', fileSystem: 'ext4', totalBytes: 2, freeBytes: 1, reflink: false },
+    endpoints: [],
+    vms: { off: 1, starting: 0, running: 0, paused: 0, saving: 0, saved: 0, stopping: 0 },
+  };
+}
+
+export function sampleDoctorReport(): DoctorReport {
+  return { checkedAt: '2026-01-01T00:00:00.000Z', worst: 'ok', findings: [] };
 }
