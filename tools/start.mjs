@@ -53,8 +53,7 @@ await endWith(async () => {
   }
   const daemon = new Daemon(dataDirectory, daemonArguments);
   const stop = () => daemon.stop();
-  process.on('SIGINT', stop);
-  process.on('SIGTERM', stop);
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, stop);
   try {
     const endpoints = await part('corrald', () => daemon.start());
     await ensureHello(corral, daemon.ended);

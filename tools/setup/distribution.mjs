@@ -24,7 +24,7 @@ export function parseOsRelease(text) {
   return {
     id,
     version: value('VERSION_ID'),
-    title: value('PRETTY_NAME') || id || 'this system',
+    title: value('PRETTY_NAME') || id || 'another system',
     like: [id, ...value('ID_LIKE').split(' ')].filter(Boolean),
   };
 }

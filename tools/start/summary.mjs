@@ -20,13 +20,12 @@ export async function summary(corral, dataDirectory, endpoints) {
   // The command line looks there by itself.
   const isDefault = corral.socket === `${projectRoot}/data/corrald.sock`;
   const call = isDefault ? 'bin/corral' : `bin/corral --socket ${corral.socket}`;
+  const [first, ...others] = endpoints.filter((line) => !line.startsWith('corrald ready'));
   return [
     '',
     `Machines  ${items.map((vm) => `${vm.name} (${vm.state})`).join(', ') || 'none'}`,
-    `API       ${corral.socket}`,
-    ...endpoints
-      .filter((line) => !line.startsWith('corrald ready'))
-      .map((line) => `          ${line.trim()}`),
+    `API       ${(first ?? corral.socket).trim()}`,
+    ...others.map((line) => `          ${line.trim()}`),
     `Data      ${dataDirectory}`,
     '',
     'Try next:',
