@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, test } from 'node:test';
+import { after, describe, test } from 'node:test';
 import { finalStates } from './operation.ts';
 import { crashScenarios } from './operation-testing.ts';
 import { makeThing, openDaemon } from './sigkill-fixture.ts';
@@ -16,7 +16,8 @@ const fixture = new URL('sigkill-fixture.ts', import.meta.url).href;
 async function serveUntilDeath(file: string, root: string, faults: string): Promise<string | null> {
   const script = `import { serve } from ${JSON.stringify(fixture)};
     await serve(${[file, root, faults].map((text) => JSON.stringify(text)).join(', ')});`;
-  const child = spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: 'inherit' });
+  const env = { NODE_COMPILE_CACHE: compileCache, ...process.env };
+  const child = spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: 'inherit', env });
   const [, signal] = await once(child, 'exit');
   return signal;
 }
@@ -27,6 +28,10 @@ const deaths = crashScenarios(makeThing)
     name,
     faults: faults.map((fault) => fault.replace('=halt', '=kill-daemon')),
   }));
+
+/** The daemons all load the same code: most of what they would take otherwise. */
+const compileCache = await mkdtemp(join(tmpdir(), 'corral-kill-'));
+after(() => rm(compileCache, { recursive: true }));
 
 describe('SIGKILL', { concurrency: 2 }, () => {
   for (const { name, faults } of deaths) {

@@ -22,6 +22,18 @@ export const storeErrors = defineErrors('store', {
     (p) =>
       `${p.what} failed: the store at ${p.store} does not answer. Check that it runs, that it has a majority of its members, and the network to it.`,
   ),
+  refused: error<{ store: string; what: string; detail: string }>(
+    502,
+    'The store refuses',
+    (p) =>
+      `${p.what} failed: the store at ${p.store} refuses it (${p.detail}). Check that the client certificate is valid and that its user may read and write.`,
+  ),
+  quota: error<{ store: string }>(
+    507,
+    'The store has reached its quota',
+    (p) =>
+      `The store at ${p.store} has reached its space quota; nothing was stored. Compact and defragment etcd, then disarm its alarm (etcdctl alarm disarm).`,
+  ),
   compacted: error<{ prefix: string; afterRevision: number; compactedRevision: number }>(
     410,
     'The history is gone',

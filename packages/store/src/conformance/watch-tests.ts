@@ -148,8 +148,9 @@ function compactionTests(open: OpenFixture, timeout: number): void {
   test('compaction leaves the present and watches that are up to date alone', { timeout }, async () => {
     await using fixture = await open();
     const { store } = fixture;
-    await store.transact({ then: [put('w/a', '1'), put('x', '1')] });
     const iterator = store.watch('w/', { afterRevision: await store.revision() })[Symbol.asyncIterator]();
+    await store.transact({ then: [put('w/a', '1'), put('x', '1')] });
+    await iterator.next();
     const waiting = iterator.next();
     for (let index = 0; index < 5; index += 1) await store.transact({ then: [put('x', String(index))] });
     await store.compact(await store.revision());
