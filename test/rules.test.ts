@@ -19,8 +19,14 @@ const layers: readonly (readonly string[])[] = [
   ['daemon'],
 ];
 
-/** The ways in stand beside the layers and see the contract alone. */
-const clients: readonly string[] = ['cli', 'console'];
+/**
+ * The ways in stand beside the layers and see the contract alone. `corral disk` works on files where no daemon runs
+ * (docs/design/0004-command-line.md).
+ */
+const clients: ReadonlyMap<string, readonly string[]> = new Map([
+  ['cli', ['core', 'api', 'disk']],
+  ['console', ['core', 'api']],
+]);
 
 const lengthLimit = 400;
 
@@ -63,7 +69,8 @@ function manifest(name: string): Manifest {
 }
 
 function mayImport(from: string): readonly string[] {
-  if (clients.includes(from)) return ['core', 'api'];
+  const seen = clients.get(from);
+  if (seen) return seen;
   const layer = layers.findIndex((names) => names.includes(from));
   assert.notEqual(
     layer,

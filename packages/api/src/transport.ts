@@ -3,9 +3,13 @@
  * used, because a command that only asks should cost no more than Node's start; https and ws load when needed.
  */
 import { readFileSync } from 'node:fs';
-import { Agent, type IncomingMessage, type RequestOptions, request } from 'node:http';
+import type { IncomingMessage, RequestOptions } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { clientErrors } from './client-errors.ts';
+
+// An `import` of node:http reads all its exports, WebSocket among them, and so loads the whole of fetch: 40 ms of
+// processor time against 4 this way (docs/design/0004-command-line.md).
+const { Agent, request } = process.getBuiltinModule('node:http');
 
 export interface TransportRequest {
   readonly method: string;

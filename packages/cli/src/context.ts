@@ -67,6 +67,7 @@ export class Context implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    // Whoever asked for the client was told why there is none.
     const client = await this.#client?.catch(() => null);
     client?.close();
   }

@@ -64,11 +64,11 @@ export const cliErrors = defineErrors('cli', {
     'The console broke off',
     (p) => `The console of ${p.vm} broke off: ${p.reason}.`,
   ),
-  'disk-unsound': error<{ path: string; problems: number }>(
+  'disk-unsound': error<{ path: string }>(
     422,
-    'The disk has problems',
+    'The disk is not sound',
     (p) =>
-      `${p.path} has ${p.problems} ${p.problems === 1 ? 'problem' : 'problems'}. Repair what can be repaired with "corral disk check --repair ${p.path}".`,
+      `${p.path} is not sound; what was found stands above. What can be repaired is repaired by "corral disk check --repair ${p.path}"; otherwise restore the file from a backup.`,
   ),
   interrupted: error<{ message: string }>(499, 'Interrupted', (p) => p.message),
   terminated: error<{ message: string }>(499, 'Ended by a signal', (p) => p.message),

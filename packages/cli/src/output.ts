@@ -34,3 +34,15 @@ export async function show<T>(
 export function say(context: Context, value: unknown, sentence: string): Promise<void> {
   return context.output === 'json' ? print(context, value) : printLine(context, sentence);
 }
+
+/** A list that may be longer than fits into memory, in the form of the API's lists, written as it comes. */
+export async function printStreamedList(context: Context, items: AsyncIterable<unknown>): Promise<void> {
+  const { stdout } = context.io;
+  let separator = '\n';
+  await write(stdout, '{\n  "items": [');
+  for await (const item of items) {
+    await write(stdout, `${separator}    ${JSON.stringify(item)}`);
+    separator = ',\n';
+  }
+  await write(stdout, `${separator === '\n' ? '' : '\n  '}],\n  "next": null\n}\n`);
+}

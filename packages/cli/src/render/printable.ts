@@ -1,12 +1,10 @@
 /**
  * Text from elsewhere, made safe for a terminal. A guest chooses its own hostname and a caller its messages: an escape
- * sequence in them must not reach the administrator's terminal (ECMA-48 control functions, C0 and C1).
+ * sequence in them must not reach the administrator's terminal. Control functions are the C0 and C1 sets of ECMA-48,
+ * Unicode's category Cc.
  */
-
-// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it looks for
-const control = /[\u0000-\u001f\u007f-\u009f]/g;
-// biome-ignore lint/suspicious/noControlCharactersInRegex: the same, but a line may end and a tab may stand
-const controlInLines = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g;
+const control = /\p{Cc}/gu;
+const controlInLines = /[^\P{Cc}\n\t]/gu;
 
 /** One line: control characters become visible as `\xNN`. */
 export function printable(text: string): string {

@@ -5,8 +5,8 @@
 import type { Command } from '@commander-js/extra-typings';
 import type { Context } from '../context.ts';
 
-// biome-ignore lint/complexity/noBannedTypes: the typings write a command without options as {}
-export type BlankCommand = Command<[], {}>;
+/** A command without arguments and options. */
+export type BlankCommand = Command;
 
 export interface Example {
   /** As it is typed, without a prompt. */

@@ -39,6 +39,10 @@ export const rootGroup: CommandGroup = {
       summary: 'Tokens of the API',
       load: async () => (await import('../commands/token/token-group.ts')).tokenGroup,
     },
+    disk: {
+      summary: 'Disk files of any format, without a daemon',
+      load: async () => (await import('../commands/disk/disk-group.ts')).diskGroup,
+    },
     completion: {
       summary: 'Completion of commands and names for a shell',
       load: async () => (await import('../commands/completion/completion-group.ts')).completionGroup,

@@ -1,0 +1,48 @@
+/** What the commands on disk files have in common. */
+import { resolve } from 'node:path';
+import { cliErrors } from '../../errors.ts';
+import type { Io } from '../../io.ts';
+
+/** As @corral/disk names them; it is loaded only when a command works. */
+export const formats = ['raw', 'qcow2', 'vhd', 'vhdx'] as const;
+export type Format = (typeof formats)[number];
+
+export const formatHelp = 'default: recognised from its content';
+
+export const allowHelp = 'a folder, besides its own, in which parents may lie; may be given several times';
+
+const formatOfExtension: Readonly<Record<string, Format>> = {
+  raw: 'raw',
+  img: 'raw',
+  qcow2: 'qcow2',
+  vhd: 'vhd',
+  avhd: 'vhd',
+  vhdx: 'vhdx',
+  avhdx: 'vhdx',
+};
+
+/** Of a new file: what is asked for, else what its name says. @throws cli.usage when neither does */
+export function formatOfNew(path: string, asked: Format | undefined): Format {
+  const extension = /\.([^./]+)$/.exec(path)?.[1]?.toLowerCase() ?? '';
+  const format = asked ?? formatOfExtension[extension];
+  if (format) return format;
+  const message = `The name ${path} does not say which format it is to have; give --format.`;
+  throw cliErrors.usage({ message, see: 'corral disk --help' });
+}
+
+/** Options of the disk library that say where a chain may lie. */
+export function chainOptions(
+  io: Io,
+  given: { readonly format?: Format | undefined; readonly allow?: readonly string[] | undefined },
+) {
+  const { format, allow } = given;
+  return {
+    signal: io.signal,
+    ...(format && { format }),
+    ...(allow && { allowedFolders: allow.map((folder) => resolve(io.currentDirectory, folder)) }),
+  };
+}
+
+export function localPath(io: Io, path: string): string {
+  return resolve(io.currentDirectory, path);
+}
