@@ -6,9 +6,9 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { delay, withLimit } from '@corral/core/abort';
+import { isCorralError } from '@corral/core/errors';
 import { QmpClient } from '@corral/qmp/qmp-client';
 import { hostErrors } from './errors.ts';
-import { exists } from './vm/disk-files.ts';
 
 export interface QemuFacts {
   readonly path: string;
@@ -60,8 +60,7 @@ export async function askQemu(path: string, accelerator: 'kvm' | 'tcg'): Promise
 }
 
 async function ask(path: string, socket: string, signal: AbortSignal): Promise<QemuFacts> {
-  while (!(await exists(socket))) await delay(5, signal);
-  await using qmp = await QmpClient.connect(socket, { signal });
+  await using qmp = await connect(socket, signal);
   const { major, minor, micro } = qmp.version.qemu;
   const version = `${major}.${minor}.${micro}`;
   if (major < leastVersion[0] || (major === leastVersion[0] && minor < leastVersion[1])) {
@@ -76,6 +75,18 @@ async function ask(path: string, socket: string, signal: AbortSignal): Promise<Q
     machineType: machines.find((machine) => machine.alias === 'q35')!.name,
     cpuModels: new Set(runnable.map(({ name }) => name)),
   };
+}
+
+/** The socket is there a moment before QEMU listens. */
+async function connect(socket: string, signal: AbortSignal): Promise<QmpClient> {
+  for (;;) {
+    try {
+      return await QmpClient.connect(socket, { signal });
+    } catch (cause) {
+      if (!isCorralError(cause, 'qmp.not-listening')) throw cause;
+      await delay(5, signal);
+    }
+  }
 }
 
 /**

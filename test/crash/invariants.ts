@@ -1,0 +1,48 @@
+/** What must hold on a host when no operation is under way, whatever died before. */
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Client } from '@corral/api/client.gen';
+import { VmSettings } from '@corral/api/schemas/vm-settings';
+import { eventually } from '../support/operations.ts';
+import { processesOf } from '../support/processes.ts';
+
+/** Waits until every operation has ended: finished, or undone. */
+export async function allEnded(client: Client): Promise<void> {
+  await eventually(
+    'every operation has ended',
+    async () => (await client.operation.list({})).items,
+    (items) => items.every(({ finishedAt }) => finishedAt !== null),
+  );
+}
+
+/** No process, file or record without its VM, and none missing. */
+export async function nothingLeftOver(client: Client, data: string, daemonPid: number): Promise<void> {
+  const vms = (await client.vm.list({})).items;
+  const running = vms.flatMap(({ pid }) => (pid === null ? [] : [pid]));
+  const processes = processesOf(data).filter((pid) => pid !== daemonPid);
+  assert.deepEqual(
+    processes.sort(),
+    running.sort(),
+    'each QEMU belongs to a VM, and each VM that runs has one',
+  );
+  const ids = vms.map(({ id }) => id).sort();
+  assert.deepEqual(readdirSync(join(data, 'vms')).sort(), ids, 'a folder for each VM, and no other');
+  const images = (await client.image.list({})).items.map(({ id }) => id).sort();
+  assert.deepEqual(readdirSync(join(data, 'images')).sort(), images, 'a folder for each image, and no other');
+  const runFolders = vms.filter(({ pid }) => pid !== null).map(({ id }) => id);
+  assert.deepEqual(readdirSync(join(data, 'run')).sort(), runFolders.sort(), 'sockets of VMs that run');
+  for (const { id, generation, disks, state } of vms) {
+    const folder = join(data, 'vms', id);
+    const file = VmSettings.parse(JSON.parse(readFileSync(join(folder, 'vm.json'), 'utf8')));
+    assert.equal(file.generation, generation, 'the settings file is that of the store');
+    const names = readdirSync(join(folder, 'disks')).sort();
+    assert.deepEqual(
+      names,
+      disks.map(({ name, format }) => `${name}.${format}`).sort(),
+      'the disks, and no other file',
+    );
+    const saved = readdirSync(folder).filter((name) => name.startsWith('saved-memory'));
+    assert.deepEqual(saved, state === 'saved' ? ['saved-memory'] : [], 'memory of a saved VM, and no other');
+  }
+}

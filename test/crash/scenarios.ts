@@ -1,0 +1,103 @@
+/**
+ * What each kind of operation needs before it can be begun, and how it is begun. The kinds and their steps come from
+ * the registry: a kind without a scenario fails the suite.
+ */
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Client } from '@corral/api/client.gen';
+import type { Operation } from '@corral/api/schemas/operation';
+import { succeeded } from '../support/operations.ts';
+
+export interface Scenario {
+  /** Brings the host into the state in which the operation is legal. */
+  readonly prepare: (client: Client, data: string) => Promise<unknown>;
+  readonly begin: (client: Client, data: string) => Promise<Operation>;
+  /** When the operation was undone and is tried again. */
+  readonly again?: (client: Client, data: string) => Promise<Operation>;
+}
+
+/** A machine without a system: it runs its firmware, which is enough for all that needs no guest. */
+const machine = {
+  name: 'a',
+  memoryBytes: 64 * 2 ** 20,
+  disks: [{ name: 'data', sizeBytes: 2 ** 24 }],
+} as const;
+
+const create = (client: Client) =>
+  succeeded(client, client.vm.create({ ...machine, disks: [...machine.disks] }));
+
+const start = async (client: Client) => {
+  await create(client);
+  await succeeded(client, client.vm.start('a'));
+};
+
+const save = async (client: Client) => {
+  await start(client);
+  await succeeded(client, client.vm.save('a'));
+};
+
+const withHotDisk = async (client: Client) => {
+  await create(client);
+  await succeeded(client, client.vm.disk.add('a', { name: 'more', sizeBytes: 2 ** 24 }));
+};
+
+const rawFile = (data: string): string => join(data, 'source.raw');
+
+const writeRawFile = (_client: Client, data: string) => writeFile(rawFile(data), Buffer.alloc(2 ** 20, 7));
+
+const importImage = (client: Client, data: string) =>
+  client.image.import({ name: 'b', path: rawFile(data), format: 'raw' });
+
+export const scenarios: Readonly<Record<string, Scenario>> = {
+  'vm.create': {
+    prepare: async () => undefined,
+    begin: (client) =>
+      client.vm.create({
+        ...machine,
+        disks: [{ name: 'data', sizeBytes: 2 ** 24, filesystem: 'ext4' }],
+        start: true,
+      }),
+  },
+  'vm.start': { prepare: create, begin: (client) => client.vm.start('a') },
+  'vm.shutdown': {
+    prepare: start,
+    begin: (client) => client.vm.shutdown('a', { limitMs: 500, force: true }),
+  },
+  'vm.stop': { prepare: start, begin: (client) => client.vm.stop('a') },
+  'vm.pause': { prepare: start, begin: (client) => client.vm.pause('a') },
+  'vm.resume': {
+    prepare: async (client) => {
+      await start(client);
+      await succeeded(client, client.vm.pause('a'));
+    },
+    begin: (client) => client.vm.resume('a'),
+  },
+  'vm.reset': { prepare: start, begin: (client) => client.vm.reset('a') },
+  'vm.save': { prepare: start, begin: (client) => client.vm.save('a') },
+  'vm.discard-saved': { prepare: save, begin: (client) => client.vm.discardSaved('a') },
+  'vm.set': {
+    prepare: create,
+    begin: (client) => client.vm.update('a', { cpus: 2 }, { ifMatch: '*' }),
+  },
+  'vm.clone': { prepare: create, begin: (client) => client.vm.clone('a', { name: 'b' }) },
+  'vm.delete': { prepare: create, begin: (client) => client.vm.delete('a', { ifMatch: '*' }) },
+  'vm.disk-add': {
+    prepare: start,
+    begin: (client) => client.vm.disk.add('a', { name: 'more', sizeBytes: 2 ** 24 }),
+  },
+  'vm.disk-remove': { prepare: withHotDisk, begin: (client) => client.vm.disk.remove('a', 'more') },
+  'vm.port-add': { prepare: start, begin: (client) => client.vm.port.add('a', { network: 'user' }) },
+  'vm.port-remove': { prepare: create, begin: (client) => client.vm.port.remove('a', 'net0') },
+  'image.build': {
+    prepare: async () => undefined,
+    begin: (client) => client.image.build({ recipe: 'micro' }),
+  },
+  'image.import': { prepare: writeRawFile, begin: importImage },
+  'image.delete': {
+    prepare: async (client, data) => {
+      await writeRawFile(client, data);
+      await succeeded(client, importImage(client, data));
+    },
+    begin: (client) => client.image.delete('b'),
+  },
+};

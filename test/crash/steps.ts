@@ -1,0 +1,30 @@
+/** The points at which an operation can be struck, of every step of every kind in the registry. */
+import { type ImageHost, imageOperations } from '@corral/host/image/image-operations';
+import type { VmHost } from '@corral/host/vm/vm-host';
+import { vmOperations } from '@corral/host/vm/vm-operations';
+import { OperationRegistry } from '@corral/operation/operation-registry';
+
+export interface CrashPoint {
+  readonly kind: string;
+  readonly step: string;
+  readonly phase: 'before' | 'after-run' | 'after';
+}
+
+const phases = ['before', 'after-run', 'after'] as const;
+
+/** Definitions do nothing until they run, so the registry can be read without a host. */
+export function registry(): OperationRegistry {
+  const vms = vmOperations({} as VmHost);
+  const images = imageOperations({} as ImageHost);
+  return new OperationRegistry([...Object.values(vms), ...Object.values(images)]);
+}
+
+/** Every point with `all`; else one of each step, the phase chosen by the seed. */
+export function crashPoints(all: boolean, seed: number): CrashPoint[] {
+  return registry()
+    .steps()
+    .flatMap(({ kind, step }, index) => {
+      const chosen = all ? phases : [phases[(index + seed) % phases.length]!];
+      return chosen.map((phase) => ({ kind, step, phase }));
+    });
+}
