@@ -16,7 +16,7 @@ import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify }
 import type { WebSocket } from 'ws';
 import type { Caller } from '../services.ts';
 import type { Authenticate } from './authenticate.ts';
-import { addBodyParsers, jsonBodyLimit } from './body.ts';
+import { addBodyParsers, drainUnread, jsonBodyLimit } from './body.ts';
 import type { AnyHandler, Handlers } from './handler.ts';
 import { problemReply } from './problem-document.ts';
 import { answer, callOf, identify, openStream, type RouteContext } from './route-handler.ts';
@@ -124,6 +124,7 @@ function addHooks(app: FastifyInstance, { log, onRequestEnd, stopping }: ServerO
     throw apiErrors.stopping();
   });
   app.addHook('onResponse', async (request, reply) => {
+    drainUnread(request.raw);
     const record = {
       route: routeIdOf(request),
       method: request.method,
