@@ -93,7 +93,7 @@ class Repair {
     if (dropped.length > 0) await this.#changeState((state) => doom(state, dropped));
     const removedPoints = await this.#removeAll(found.report.unreadable);
     const removedObjects = await this.#removeDamagedSmallObjects(found);
-    const { report } = await findProblems(this.#context, { signal: this.#signal });
+    const { report } = found;
     const harmed = report.harmed.map(({ point, streams }) => ({
       point,
       streams: streams.map(({ name }) => name),

@@ -1,7 +1,7 @@
 /** Writes a point, in the order of docs/formats/repository.md, "A backup". */
 import { hostname } from 'node:os';
 import type { RepositoryContext } from '../context.ts';
-import { repositoryErrors } from '../errors.ts';
+import { isLoss, repositoryErrors } from '../errors.ts';
 import { sealDocument } from '../format/document.ts';
 import { type BlobLocator, BlobReader } from '../pack/blob-reader.ts';
 import { BlobWriter } from '../pack/blob-writer.ts';
@@ -118,12 +118,12 @@ export class PointWriter implements AsyncDisposable {
 
   /** Puts data of a disk. Pieces that are no whole blocks are completed from what the block held. */
   async write(disk: string, offset: number, data: Buffer): Promise<void> {
-    await this.#disk(disk).writer.write(offset, data);
+    await this.#explained(this.#disk(disk).writer.write(offset, data));
   }
 
   /** Says that a range of a disk is zero. */
   async zero(disk: string, offset: number, length: number): Promise<void> {
-    await this.#disk(disk).writer.zero(offset, length);
+    await this.#explained(this.#disk(disk).writer.zero(offset, length));
   }
 
   /** Stores a document beside the disks: settings, firmware variables. */
@@ -142,6 +142,10 @@ export class PointWriter implements AsyncDisposable {
    */
   async seal(details: PointDetails, signal?: AbortSignal): Promise<Point> {
     this.#throwIfClosed();
+    return await this.#explained(this.#seal(details, signal));
+  }
+
+  async #seal(details: PointDetails, signal?: AbortSignal): Promise<Point> {
     const roots = new Map<string, string>();
     for (const disk of this.#disks.values())
       roots.set(disk.name, (await disk.writer.finish()).toString('hex'));
@@ -152,6 +156,20 @@ export class PointWriter implements AsyncDisposable {
     await this.#commit(point);
     await this.#session.end();
     return point;
+  }
+
+  /** A session that was given up no longer holds its base: that is the reason to tell, not what is missing by now. */
+  async #explained<T>(work: Promise<T>): Promise<T> {
+    try {
+      return await work;
+    } catch (cause) {
+      if (!isLoss(cause)) throw cause;
+      const tombstone = await this.#context.store.read(pointName(this.id)).catch((failure: unknown) => {
+        if (!isLoss(failure)) throw failure;
+        return undefined;
+      });
+      throw tombstone ? repositoryErrors.revoked({ session: this.id }, { cause }) : cause;
+    }
   }
 
   #point(details: PointDetails, roots: ReadonlyMap<string, string>): Point {
