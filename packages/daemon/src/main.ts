@@ -17,7 +17,6 @@ import { notifySystemd } from './notify-systemd.ts';
 import { type DaemonOptions, parseOptions, usage } from './options.ts';
 import { allHandlers } from './routes/handlers.ts';
 import { Tokens } from './tokens.ts';
-import { chooseAccelerator } from './wire/accelerator.ts';
 import { assembleHost } from './wire/host-parts.ts';
 import { platformOf } from './wire/platform.ts';
 import { makeServices } from './wire/services.ts';
@@ -37,7 +36,7 @@ async function run(options: DaemonOptions, log: Logger, stop: AbortSignal): Prom
   const events = new EventLog({ store, node: options.nodeName, log });
   stack.defer(() => events.settled());
   const metrics = new Metrics(log, { version, node: options.nodeName });
-  const platform = platformOf(directory, () => chooseAccelerator(directory));
+  const platform = platformOf(directory);
   const { nodeName } = options;
   const parts = await assembleHost({
     store,

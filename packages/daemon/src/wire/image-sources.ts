@@ -1,27 +1,48 @@
-/** Where the content of images comes from: recipes, and files that somebody names. */
+/** Where the content of images and disks comes from: recipes, and files and devices that somebody names. */
+import { copyFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { SeedSource } from '@corral/api/schemas/vm';
+import { inspectForeign } from '@corral/disk/inspect-foreign';
 import type { ImageHost } from '@corral/host/image/image-operations';
+import type { SourceFacts } from '@corral/host/vm/plan-vm';
 import { defaultCacheDirectory } from '@corral/image/cache-directory';
-import { buildMicroImage } from '@corral/image/micro/micro-image';
+import { imageErrors } from '@corral/image/errors';
+import { importDisk as importDiskFile } from '@corral/image/import/import-disk';
+import { cachedMicroImage } from '@corral/image/micro/cached-micro-image';
+import type { LongWork } from '@corral/image/progress';
+import { makeSeedImage } from '@corral/image/seed/seed-image';
 
 export const buildMicro: ImageHost['buildMicro'] = async (folder, signal, report) => {
-  const image = await buildMicroImage({
-    cacheDirectory: defaultCacheDirectory(),
-    target: folder,
-    signal,
-    progress: ({ step, doneBytes, totalBytes }) => report(doneBytes ?? 0, totalBytes ?? null, step),
-  });
-  return {
-    content: { kind: 'kernel', cmdline: image.cmdline },
-    sizeBytes: image.sizeBytes,
-    sha256: image.sha256,
-  };
+  const image = await cachedMicroImage(defaultCacheDirectory(), { signal, progress: progressTo(report) });
+  for (const name of [image.kernel, image.initrd])
+    await copyFile(join(image.folder, name), join(folder, name));
+  const { cmdline, sha256, sizeBytes } = image;
+  return { content: { kind: 'kernel', cmdline }, sizeBytes, sha256 };
 };
 
-// TEMP
-const notYet = (): never => {
-  throw new Error('TEMP');
+export const importDisk: ImageHost['importDisk'] = async (path, format, folder, signal, report) => {
+  const image = await importDiskFile({ path, format, target: folder, signal, progress: progressTo(report) });
+  const { sha256, sizeBytes } = image;
+  return { content: { kind: 'disk', format: image.format }, sizeBytes, sha256 };
 };
-export const importDisk: ImageHost['importDisk'] = async () => notYet();
-export const inspectSource = async (_path: string) => notYet();
-export const inspectDevice = async (_path: string) => notYet();
-export const makeSeed = async () => notYet();
+
+function progressTo(report: Parameters<ImageHost['buildMicro']>[2]): NonNullable<LongWork['progress']> {
+  return ({ step, doneBytes, totalBytes }) => report(doneBytes ?? 0, totalBytes ?? null, step);
+}
+
+/** Our own parser looks at a foreign file before any other program does (invariant 5). */
+export async function inspectSource(path: string): Promise<SourceFacts> {
+  const { info } = await inspectForeign(path);
+  const { format, sizeBytes } = info;
+  if (format === 'qcow2' || format === 'raw') return { format, sizeBytes };
+  const fix = `it is ${format.toUpperCase()}, which no VM runs on: import it first with "corral image import"`;
+  throw imageErrors['bad-source']({ path, reason: fix });
+}
+
+export async function makeSeed(
+  seed: SeedSource,
+  instanceId: string,
+  defaultHostname: string,
+): Promise<Uint8Array> {
+  return makeSeedImage({ instanceId, ...seed, hostname: seed.hostname ?? defaultHostname });
+}

@@ -6,12 +6,13 @@ import { GuestService } from '@corral/host/guest/guest-service';
 import { HostService } from '@corral/host/host-service';
 import { ImageService } from '@corral/host/image/image-service';
 import { chooseCpuModel } from '@corral/host/qemu-facts';
+import { inspectDevice } from '@corral/host/storage/block-device';
 import { volumeFacts } from '@corral/host/storage/volume-facts';
 import { VmService } from '@corral/host/vm/vm-service';
 import type { HostIdentity } from '../host-identity.ts';
 import type { OperationService, Services } from '../services.ts';
 import type { HostParts } from './host-parts.ts';
-import { inspectDevice, inspectSource, makeSeed } from './image-sources.ts';
+import { inspectSource, makeSeed } from './image-sources.ts';
 import type { Platform } from './platform.ts';
 
 export interface ServicesOptions {

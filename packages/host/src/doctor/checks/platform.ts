@@ -11,7 +11,7 @@ export const checkAccelerator: DoctorCheck = async ({ accelerator }) =>
         'warning',
         'Accelerator',
         `VMs run on TCG, by emulation, many times slower than with KVM. ${accelerator.reason}`,
-        'Enable virtualisation (VT-x, AMD-V) in the firmware, or nested virtualisation where this host is itself a VM; then delete the stored trial with "rm DIR/accelerator.json" and restart corrald.',
+        'Enable virtualisation (VT-x, AMD-V) in the firmware, or nested virtualisation where this host is itself a VM; then delete the stored verdict, accelerator.json in the cache folder of Corral, and restart corrald.',
       );
 
 const testedMajors = new Set([7, 8, 9, 10]);

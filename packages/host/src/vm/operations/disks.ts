@@ -28,6 +28,8 @@ export function vmDiskAdd(host: VmHost) {
     target: ({ id }) => [`vm/${id}`],
     title: ({ name, disk }) => `Add disk ${disk.name} to VM ${name}`,
     cancellable: true,
+    // A guest may refuse to let go of a device that it has: going on is always possible.
+    afterCrash: 'resume',
     steps: [
       {
         name: 'make-file',

@@ -24,6 +24,8 @@ export function vmPortAdd(host: VmHost) {
     target: ({ id }) => [`vm/${id}`],
     title: ({ name, port }) => `Add port ${port.name} to VM ${name}`,
     cancellable: true,
+    // A guest may refuse to let go of a device that it has: going on is always possible.
+    afterCrash: 'resume',
     steps: [
       {
         name: 'plug',
