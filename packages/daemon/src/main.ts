@@ -28,7 +28,7 @@ async function run(options: DaemonOptions, log: Logger, stop: AbortSignal): Prom
   await using stack = new AsyncDisposableStack();
   const startedAt = new Date().toISOString();
   await mkdir(options.dataDirectory, { recursive: true, mode: 0o711 });
-  const store = stack.use(openSqliteStore({ file: join(options.dataDirectory, 'corral.db') }));
+  const store = stack.use(await openSqliteStore({ file: join(options.dataDirectory, 'corral.db') }));
   const directory = stack.use(new DataDirectory(options.dataDirectory));
   await directory.prepare();
   const identity = await hostIdentity(store, options.nodeName);
