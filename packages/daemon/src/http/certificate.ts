@@ -6,7 +6,7 @@ import { createPrivateKey, randomBytes, X509Certificate } from 'node:crypto';
 import { chmod, mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import { join } from 'node:path';
-import { generate, type SubjectAltNameEntry } from 'selfsigned';
+import type { SelfsignedOptions, SubjectAltNameEntry } from 'selfsigned';
 import { daemonErrors } from '../errors.ts';
 
 export interface ServerCertificate {
@@ -64,18 +64,13 @@ async function authorityPair(folder: string, now: number): Promise<Pair> {
   const present = await readPair(folder, 'ca');
   // It must outlive what it signs.
   if (present && expiry(present) > now + serverLifetimeMs) return present;
-  const name = `Corral ${randomBytes(4).toString('hex')}`;
-  const pems = await generate([{ name: 'commonName', value: name }], {
+  const made = await generatePair(`Corral ${randomBytes(4).toString('hex')}`, {
     ...dates(now, authorityLifetimeMs),
-    keyType: 'ec',
-    curve: 'P-256',
-    algorithm: 'sha256',
     extensions: [
       { name: 'basicConstraints', cA: true, pathLenConstraint: 0, critical: true },
       { name: 'keyUsage', keyCertSign: true, critical: true },
     ],
   });
-  const made = { cert: pems.cert, key: pems.private };
   await writePair(folder, 'ca', made);
   return made;
 }
@@ -84,11 +79,8 @@ async function makeServerPair(authority: Pair, names: readonly string[], now: nu
   const altNames = names.map(
     (name): SubjectAltNameEntry => (isIP(name) ? { type: 7, ip: name } : { type: 2, value: name }),
   );
-  const pems = await generate([{ name: 'commonName', value: 'corrald' }], {
+  return generatePair('corrald', {
     ...dates(now, serverLifetimeMs),
-    keyType: 'ec',
-    curve: 'P-256',
-    algorithm: 'sha256',
     ca: authority,
     extensions: [
       { name: 'basicConstraints', cA: false, critical: true },
@@ -97,6 +89,13 @@ async function makeServerPair(authority: Pair, names: readonly string[], now: nu
       { name: 'subjectAltName', altNames },
     ],
   });
+}
+
+/** The library takes 20 MB of memory, so it is loaded in the one start of a year that needs it. */
+async function generatePair(commonName: string, options: SelfsignedOptions): Promise<Pair> {
+  const { generate } = await import('selfsigned');
+  const common = { keyType: 'ec', curve: 'P-256', algorithm: 'sha256' } as const;
+  const pems = await generate([{ name: 'commonName', value: commonName }], { ...common, ...options });
   return { cert: pems.cert, key: pems.private };
 }
 

@@ -60,6 +60,9 @@ const limits = {
   maxFrameBytes: 2 ** 20,
   /** The longest parameter is a key of the data exchange. */
   maxParameterLength: 255,
+  /** How often connections are looked through for those past their time. */
+  checkIntervalMs: 10_000,
+  handshakeTimeoutMs: 10_000,
 } as const;
 
 export async function buildServer(options: ServerOptions): Promise<FastifyInstance> {
@@ -104,9 +107,17 @@ function createApp({ tls, log }: ServerOptions): FastifyInstance {
     routerOptions: { maxParamLength: limits.maxParameterLength },
     frameworkErrors: (error: Error, _request: unknown, reply: FastifyReply) => sendProblem(error, reply, log),
   } as const;
-  const http = { maxHeaderSize: limits.maxHeaderBytes };
+  const http = {
+    maxHeaderSize: limits.maxHeaderBytes,
+    connectionsCheckingInterval: limits.checkIntervalMs,
+  };
   if (!tls) return fastify({ ...common, http });
-  const https = { ...http, ...tls, minVersion: 'TLSv1.2' as const };
+  const https = {
+    ...http,
+    ...tls,
+    minVersion: 'TLSv1.2' as const,
+    handshakeTimeout: limits.handshakeTimeoutMs,
+  };
   return fastify({ ...common, https }) as unknown as FastifyInstance;
 }
 
