@@ -55,6 +55,7 @@ class TerminalLine implements ProgressDisplay {
 class PlainLines implements ProgressDisplay {
   readonly #io: Io;
   #key = '';
+  #lastLine = '';
 
   constructor(io: Io) {
     this.#io = io;
@@ -68,6 +69,9 @@ class PlainLines implements ProgressDisplay {
   }
 
   note(text: string): void {
+    // A daemon that is away is noted at each try.
+    if (text === this.#lastLine) return;
+    this.#lastLine = text;
     this.#io.stderr.write(`${printable(text)}\n`);
   }
 

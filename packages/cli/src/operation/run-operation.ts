@@ -66,7 +66,7 @@ async function watch(
   limitMs: number | undefined,
 ): Promise<Operation> {
   using display = progressDisplay(context.io, context.output);
-  return waitFor(context, client, operation, limitMs, {
+  return await waitFor(context, client, operation, limitMs, {
     onUpdate: (latest) => display.show(latest),
     onBreak: () => display.note(`${operation.name}: the daemon is away; waiting for it`),
   });

@@ -1,5 +1,6 @@
 /** Runs `corral` within the test's own process, with streams that the test holds. */
 import { PassThrough } from 'node:stream';
+import { finished } from 'node:stream/promises';
 import type { Io } from '../io.ts';
 import { run } from '../run.ts';
 
@@ -30,16 +31,18 @@ export async function runCli(args: readonly string[], around: CliSurroundings = 
     });
     return around.terminal ? Object.assign(through, { isTTY: true, columns: 80 }) : through;
   };
+  const [stdout, stderr] = [stream('stdout'), stream('stderr')];
   const stdin = new PassThrough();
   stdin.end(around.stdin ?? '');
   const io: Io = {
     stdin,
-    stdout: stream('stdout'),
-    stderr: stream('stderr'),
+    stdout,
+    stderr,
     env: around.env ?? {},
     currentDirectory: around.currentDirectory ?? '/',
     signal: around.signal ?? new AbortController().signal,
   };
   const exitCode = await run(args, io);
+  await Promise.all([finished(stdout.end()), finished(stderr.end())]);
   return { exitCode, ...output };
 }
