@@ -1,0 +1,39 @@
+/** Both sides in one table. */
+
+export interface Row {
+  readonly name: string;
+  /** That the speeds are counted in. */
+  readonly bytes: number;
+  readonly ours: number;
+  readonly theirs: number;
+  /** Seconds of what no program can be faster than. */
+  readonly ceiling?: number;
+  readonly peer: string;
+}
+
+function speed({ bytes }: Row, time: number): string {
+  return (bytes / 1e6 / time).toFixed(0);
+}
+
+export function showTable(rows: readonly Row[]): void {
+  const head = ['work', 'Corral MB/s', 'peer MB/s', 'ratio', 'peer', 'hash alone MB/s'];
+  const cells = rows.map((row) => [
+    row.name,
+    speed(row, row.ours),
+    speed(row, row.theirs),
+    (row.theirs / row.ours).toFixed(2),
+    row.peer,
+    row.ceiling === undefined ? '' : speed(row, row.ceiling),
+  ]);
+  const widths = head.map((text, column) =>
+    Math.max(text.length, ...cells.map((row) => row[column]!.length)),
+  );
+  for (const row of [head, ...cells]) {
+    console.log(
+      row
+        .map((text, column) => text.padEnd(widths[column]!))
+        .join('  ')
+        .trimEnd(),
+    );
+  }
+}
