@@ -3,7 +3,6 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { connect, type Socket } from 'node:net';
 import { after, test } from 'node:test';
-import { delay, withLimit } from '@corral/core/abort';
 import { defaultCacheDirectory } from '@corral/image/cache-directory';
 import { buildMicroImage } from '@corral/image/micro/micro-image';
 import { GuestAgent } from '@corral/qmp/guest-agent';
@@ -12,11 +11,11 @@ import { MICRO_IMAGE } from '../qemu/support/guest.ts';
 import { QEMU } from '../qemu/support/machine.ts';
 import { missing, runTool, ToolProcess } from '../qemu/support/tool-process.ts';
 import { type WorkDirectory, workDirectory } from '../qemu/support/work-directory.ts';
+import { eventually } from '../support/operations.ts';
 
 const skip =
   missing(QEMU, 'mke2fs', 'debugfs') || (!MICRO_IMAGE && 'the micro image is not built: run npm start');
 
-const bootLimitMs = 120_000;
 const mebibyte = 2 ** 20;
 
 /** The serial console, as somebody at a terminal sees it. */
@@ -33,17 +32,14 @@ class Console {
 
   /** What came until `pattern` did, taken out of what was seen. */
   async until(pattern: RegExp): Promise<string> {
-    return withLimit(`${pattern} on the console`, bootLimitMs, undefined, async (signal) => {
-      for (;;) {
-        const match = pattern.exec(this.#seen);
-        if (match) {
-          const text = this.#seen.slice(0, match.index + match[0].length);
-          this.#seen = this.#seen.slice(text.length);
-          return text;
-        }
-        await delay(10, signal);
-      }
-    });
+    const match = await eventually(
+      `${pattern} on the console`,
+      async () => pattern.exec(this.#seen),
+      (found) => found !== null,
+    );
+    const text = this.#seen.slice(0, match!.index + match![0].length);
+    this.#seen = this.#seen.slice(text.length);
+    return text;
   }
 
   type(line: string): void {
@@ -108,15 +104,12 @@ async function shell(agent: GuestAgent, script: string): Promise<string> {
 }
 
 /** Asks the guest until its answer fits. */
-async function eventually(agent: GuestAgent, script: string, expected: RegExp): Promise<string> {
-  let last = '';
-  return withLimit(`"${script}" to answer ${expected}`, 60_000, undefined, async (signal) => {
-    for (;;) {
-      last = await shell(agent, script);
-      if (expected.test(last)) return last;
-      await delay(50, signal);
-    }
-  });
+function answers(agent: GuestAgent, script: string, expected: RegExp): Promise<string> {
+  return eventually(
+    `"${script}" answers ${expected}`,
+    () => shell(agent, script),
+    (answer) => expected.test(answer),
+  );
 }
 
 const cleanUp = new AsyncDisposableStack();
@@ -145,8 +138,8 @@ test('a guest boots to a shell, mounts its disks, takes new ones, and shuts down
   assert.equal(await agent.hostName(), 'story');
   assert.equal((await agent.osInfo()).id, 'corral-micro');
   assert.equal(await shell(agent, 'ls /mnt'), 'data');
-  await eventually(agent, 'ip address show eth0', /inet 10\.0\.2\.15\/24/);
-  await eventually(agent, 'cat /etc/resolv.conf', /nameserver 10\.0\.2\.3/);
+  await answers(agent, 'ip address show eth0', /inet 10\.0\.2\.15\/24/);
+  await answers(agent, 'cat /etc/resolv.conf', /nameserver 10\.0\.2\.3/);
 
   const blockdev = { driver: 'file', 'node-name': 'hot', filename: hotDisk };
   await monitor.execute('blockdev-add', blockdev as never);
@@ -154,7 +147,7 @@ test('a guest boots to a shell, mounts its disks, takes new ones, and shuts down
     ...{ driver: 'virtio-blk-pci', id: 'hot', bus: 'hot-port' },
     ...{ drive: 'hot', serial: 'added-later' },
   });
-  await eventually(agent, 'ls /mnt', /added-later/);
+  await answers(agent, 'ls /mnt', /added-later/);
   await shell(agent, 'echo first >/mnt/data/file && echo second >/mnt/added-later/file');
 
   await agent.shutdown();
@@ -183,7 +176,7 @@ test('the power button ends a guest in order; addresses may be given; a read-onl
   ]);
   const { agent, console, monitor } = guest;
   await console.until(/root@micro:~# /);
-  await eventually(agent, 'cat /proc/mounts', /\/dev\/sda \/mnt\/kept ext4 ro/);
+  await answers(agent, 'cat /proc/mounts', /\/dev\/sda \/mnt\/kept ext4 ro/);
   assert.match(await shell(agent, 'ip address show eth0'), /inet 192\.0\.2\.7\/24/);
   assert.match(await shell(agent, 'ip route'), /default via 192\.0\.2\.1/);
   await monitor.execute('system_powerdown');
