@@ -38,7 +38,7 @@ export interface RaceOptions {
 const finishMarks = ['corral-trial-done', 'Kernel panic'];
 
 /** How long the slower may run on so that the ratio becomes known. */
-const graceMs = 5000;
+const graceMs = 2000;
 
 function trialArguments(accelerator: Accelerator, { kernel, initrd }: TrialGuest): readonly string[] {
   return [
