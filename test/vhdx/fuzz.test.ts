@@ -27,7 +27,7 @@ const kept: readonly number[] = [];
 
 function seal(file: CrashFile, offset: number, length: number, how: (bytes: Buffer) => void): void {
   const bytes = Buffer.alloc(length);
-  if (file.content.read(bytes, offset) < length) return;
+  if (offset < 0 || file.content.read(bytes, offset) < length) return;
   how(bytes);
   file.content.write(bytes, offset);
 }
@@ -65,11 +65,6 @@ async function exercise(disk: Disk): Promise<void> {
   await disk.read(Buffer.alloc(Math.min(sizeBytes, 4096)), Math.max(0, sizeBytes - 4096));
 }
 
-/** Allocating terabytes in memory is what the shim would do; a file system says no instead. */
-function refuseHugeFiles(file: CrashFile): void {
-  if (file.length > 2 ** 40) throw new Error('the file grew beyond a terabyte');
-}
-
 async function openAndUse(file: CrashFile, format: Seed['format'], readOnly: boolean): Promise<void> {
   if (format === 'vhd') {
     if (readOnly) await checkVhdFile(new CrashFile(file.content.copy()), {});
@@ -97,7 +92,6 @@ async function oneRun(seeds: readonly Seed[], number: number): Promise<'opened' 
   for (const readOnly of [true, false]) {
     try {
       await openAndUse(file, seed.format, readOnly);
-      refuseHugeFiles(file);
     } catch (cause) {
       opened = false;
       if (!isCorralError(cause) || !cause.code.startsWith('disk.')) {

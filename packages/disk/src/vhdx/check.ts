@@ -7,7 +7,6 @@ import { Findings } from '../findings.ts';
 import { bitRuns } from '../sector-bitmap.ts';
 import { payloadState, reservedBits } from './block-table.ts';
 import { VhdxImage } from './image.ts';
-import { alignment } from './limits.ts';
 import { pageBytes } from './page-cache.ts';
 import { encodeRegionTable, regionTableOffsets } from './region-table.ts';
 import { SpaceMap } from './space-map.ts';
@@ -142,9 +141,7 @@ async function repairFile(image: VhdxImage, space: SpaceMap): Promise<void> {
     for (const offset of regionTableOffsets) await image.cache.write(offset, table);
     await writer.commit({ atomic: true });
   }
-  for (let offset = 0; offset < target; offset += alignment) {
-    if (!space.isUsed(offset)) await file.punch(offset, alignment);
-  }
+  for (const gap of space.gaps(target)) await file.punch(gap.offset, gap.length);
   await writer.cut(target);
   await writer.end();
 }

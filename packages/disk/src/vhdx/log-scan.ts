@@ -25,10 +25,12 @@ export interface LogPlace {
 
 /** Undefined when the log has no complete sequence with that GUID. */
 export function findActiveSequence(log: Buffer, place: LogPlace): ActiveSequence | undefined {
+  // Twice in a row: an entry that runs around the end is whole in it.
+  const ring = Buffer.concat([log, log]);
   let best: readonly PlacedEntry[] | undefined;
   let at = 0;
   while (at < log.length) {
-    const run = readRun(log, at, place);
+    const run = readRun(ring, at, place);
     const last = run.at(-1);
     if (!last) {
       at += logSectorBytes;
@@ -39,9 +41,7 @@ export function findActiveSequence(log: Buffer, place: LogPlace): ActiveSequence
       best = sequence;
     // Also when the tail is missing: whatever starts inside this run ends with the same entry and the same tail.
     // Going on by one sector, as 2.3.3 has it, finds nothing more and lets a hostile log cost the square of its length.
-    const end = last.at + last.header.entryLength;
-    if (end >= log.length) break;
-    at = end;
+    for (const entry of run) at += entry.header.entryLength;
   }
   const last = best?.at(-1);
   if (!best || !last) return undefined;
@@ -50,35 +50,30 @@ export function findActiveSequence(log: Buffer, place: LogPlace): ActiveSequence
 }
 
 /** Entries with consecutive numbers from `start` on, around the end of the log at most once. */
-function readRun(log: Buffer, start: number, place: LogPlace): readonly PlacedEntry[] {
+function readRun(ring: Buffer, start: number, place: LogPlace): readonly PlacedEntry[] {
+  const logLength = ring.length / 2;
   const run: PlacedEntry[] = [];
   let length = 0;
-  let at = start;
-  while (length < log.length) {
-    const entry = readEntryAt(log, at, place);
+  while (length < logLength) {
+    const entry = readEntryAt(ring, (start + length) % logLength, place);
     const before = run.at(-1)?.header.sequenceNumber;
     if (!entry || (before !== undefined && entry.header.sequenceNumber !== before + 1n)) break;
     length += entry.header.entryLength;
-    if (length > log.length) break;
+    if (length > logLength) break;
     run.push(entry);
-    at = (at + entry.header.entryLength) % log.length;
   }
   return run;
 }
 
-function readEntryAt(log: Buffer, at: number, place: LogPlace): PlacedEntry | undefined {
-  const header = parseEntryHeader(log.subarray(at, at + logSectorBytes), log.length);
+function readEntryAt(ring: Buffer, at: number, place: LogPlace): PlacedEntry | undefined {
+  const logLength = ring.length / 2;
+  const header = parseEntryHeader(ring.subarray(at, at + logSectorBytes), logLength);
   if (!header || header.logGuid !== place.guid) return undefined;
-  const end = at + header.entryLength;
-  const bytes =
-    end <= log.length
-      ? log.subarray(at, end)
-      : Buffer.concat([log.subarray(at), log.subarray(0, end - log.length)]);
-  const entry = parseEntry(bytes, header);
+  const entry = parseEntry(ring.subarray(at, at + header.entryLength), header);
   if (!entry) return undefined;
   const { flushedFileOffset, lastFileOffset } = header;
   if (Math.max(flushedFileOffset, lastFileOffset) > maxFileBytes) return undefined;
-  const allowed = entry.updates.every((update) => mayWrite(update, place.offset, log.length));
+  const allowed = entry.updates.every((update) => mayWrite(update, place.offset, logLength));
   return allowed ? { ...entry, at } : undefined;
 }
 

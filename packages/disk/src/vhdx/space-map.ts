@@ -24,8 +24,15 @@ export class SpaceMap {
     return this.#free * alignment;
   }
 
-  isUsed(fileOffset: number): boolean {
-    return this.#get(fileOffset / alignment);
+  /** Free ranges below `limit`. */
+  *gaps(limit: number): Generator<Range> {
+    const end = Math.min(this.#length, limit / alignment);
+    let start = 0;
+    for (let index = 0; index <= end; index += 1) {
+      if (index < end && !this.#get(index)) continue;
+      if (index > start) yield { offset: start * alignment, length: (index - start) * alignment };
+      start = index + 1;
+    }
   }
 
   #get(index: number): boolean {
