@@ -84,6 +84,7 @@ test('the address of a console without an upgrade says what it wants', async () 
   const request = get({ socketPath: running.socketPath, path, agent: false });
   const [response] = await once(request, 'response');
   assert.equal(response.statusCode, 426);
+  assert.equal(response.headers.upgrade, 'websocket');
   response.resume();
   await once(response, 'end');
 });

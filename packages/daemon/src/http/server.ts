@@ -185,6 +185,7 @@ function sendProblem(thrown: unknown, reply: FastifyReply, log: Logger): Fastify
   const { problem, unexpected } = problemReply(thrown, { mediaType, bodyLimitBytes: jsonBodyLimit });
   if (unexpected !== null) log.error({ err: unexpected, instance: problem.instance }, 'a request failed');
   if (problem.status === 401) reply.header('www-authenticate', 'Bearer realm="corral"');
+  if (problem.status === 426) reply.header('upgrade', 'websocket');
   const wait = problem.params['retryAfterSeconds'];
   if (typeof wait === 'number') reply.header('retry-after', wait);
   return reply.code(problem.status).type('application/problem+json').send(problem);
