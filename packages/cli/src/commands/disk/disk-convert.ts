@@ -75,5 +75,5 @@ async function parentLink(
   ]);
   const chain = { ...chainOptions(context.io, { allow }), readOnly: true };
   await using disk = await openChain(localPath(context.io, parent), chain);
-  return linkTo(disk, localPath(context.io, target));
+  return await linkTo(disk, localPath(context.io, target));
 }
