@@ -14,7 +14,12 @@ import { deletePoint } from '@corral/backup/retention/point-locks';
 import { assertRestores, backUp, inPlace, makeDisk, seededRandom } from './support/sample.ts';
 import { Scheduler, SteppedStore } from './support/stepped-store.ts';
 
-const seeds = process.env['CORRAL_TEST_ALL'] ? 2000 : 60;
+/** Seeds that found something once, and a few more each time. */
+const remembered = [18, 83, 159];
+const seeds = [
+  ...remembered,
+  ...Array.from({ length: process.env['CORRAL_TEST_ALL'] ? 2000 : 30 }, (_, i) => i + 1),
+];
 const limits = { repackBelow: 0.7, smallPacks: 4 };
 /** Errors that an unlucky order may cause; nothing is lost by them, and the run is repeated in life. */
 const unlucky = [
@@ -131,8 +136,8 @@ async function play(seed: number): Promise<void> {
   assert.deepEqual([report.problems, report.harmed], [[], []]);
 }
 
-test(`no order of backups, deletions and prunes loses a block (${seeds} seeds)`, async () => {
-  for (let seed = 1; seed <= seeds; seed += 1) {
+test(`no order of backups, deletions and prunes loses a block (${seeds.length} seeds)`, async () => {
+  for (const seed of seeds) {
     await play(seed).catch((cause: unknown) => {
       throw new Error(`seed ${seed}`, { cause });
     });

@@ -63,7 +63,7 @@ test('temporary files of the dead are removed when they are a day old', async ()
     await writeFile(path.join(folder, 'tmp', 'young'), 'x');
     const twoDaysAgo = new Date(Date.now() - 2 * 86_400e3);
     await utimes(path.join(folder, 'tmp', 'old'), twoDaysAgo, twoDaysAgo);
-    assert.equal(await store.removeStaleTemporaries(), 1);
+    await store.tidy();
     assert.deepEqual(await readdir(path.join(folder, 'tmp')), ['young']);
   });
 });

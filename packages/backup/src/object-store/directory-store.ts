@@ -180,17 +180,14 @@ export class DirectoryStore implements ObjectStore {
   }
 
   /** Removes temporary files of writers that died, when they are a day old by the store's clock. */
-  async removeStaleTemporaries(): Promise<number> {
+  async tidy(): Promise<void> {
     const now = await this.now();
-    let removed = 0;
     for await (const relative of this.#files(temporaryFolder, 0)) {
       const absolute = path.join(this.#root, relative);
       const stat = await lstat(absolute).catch(ignoreMissing);
       if (!stat || now - stat.mtimeMs < temporaryMaxAgeMs) continue;
       await unlink(absolute).catch(ignoreMissing);
-      removed += 1;
     }
-    return removed;
   }
 
   async close(): Promise<void> {

@@ -60,6 +60,9 @@ export interface ObjectStore {
   /** Deletes an object; that it is not there is fine. */
   delete(name: string, signal?: AbortSignal): Promise<void>;
 
+  /** Removes what dead writers and other hosts left beside the objects; called by prune. */
+  tidy?(signal?: AbortSignal): Promise<void>;
+
   /** The store's own clock, milliseconds since 1970. */
   now(signal?: AbortSignal): Promise<number>;
 

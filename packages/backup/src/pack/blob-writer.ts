@@ -51,8 +51,6 @@ export class BlobWriter {
   #unlistedPacks: Buffer[] = [];
   #batch: Batch | undefined;
   readonly #spare: SharedArrayBuffer[] = [];
-  /** Memory for packs. */
-  readonly #packMemory: SharedArrayBuffer[] = [];
   readonly #inFlight = new Set<Promise<void>>();
   #failure: unknown;
   #nodes: PackBuilder | undefined;
@@ -132,23 +130,21 @@ export class BlobWriter {
     const { pool, session } = this.#parts;
     const places = Uint32Array.from(batch.places);
     const ids = new Uint8Array(Buffer.concat(batch.ids));
-    const memory = this.#packMemory.pop() ?? new SharedArrayBuffer(builderBytes);
-    const request = { type: 'encode', session: session.id, data: batch.data, places, ids, memory } as const;
+    const request = { type: 'encode', session: session.id, data: batch.data, places, ids } as const;
     this.#track(this.#encode(pool.run(request), batch.data));
     while (this.#inFlight.size > pool.size) await Promise.race(this.#inFlight);
     this.#throwIfFailed();
   }
 
   async #encode(reply: Promise<EncodeReply>, data: SharedArrayBuffer): Promise<void> {
-    const { packs, spare } = await reply;
+    const { packs } = await reply;
     this.#spare.push(data);
-    this.#packMemory.push(...spare);
     for (const pack of packs) await this.#storeEncoded(pack);
   }
 
   async #storeEncoded({ hash, data, length, entries }: EncodedPack): Promise<void> {
     await this.#storePack(hash, Buffer.from(data, 0, length), asBuffer(entries));
-    this.#packMemory.push(data);
+    this.#parts.pool.giveBack(data);
   }
 
   #track(work: Promise<void>): void {

@@ -23,10 +23,12 @@ interface OpenPack {
   readonly memory: SharedArrayBuffer;
 }
 
+const mostSpare = 2;
+
 export class PackWork {
   readonly #keys: RepositoryKeys;
   readonly #open = new Map<string, OpenPack>();
-  /** Memory that came with the batch at hand. */
+  /** Memory of packs that are stored, to build others in. */
   readonly #spare: SharedArrayBuffer[] = [];
 
   constructor(keys: RepositoryKeys) {
@@ -46,11 +48,14 @@ export class PackWork {
     }
   }
 
+  takeBack(memory: SharedArrayBuffer): void {
+    if (this.#spare.length < mostSpare) this.#spare.push(memory);
+  }
+
   #encode(request: EncodeRequest): EncodeReply {
     const packs: EncodedPack[] = [];
     const { session, places, ids } = request;
     const data = Buffer.from(request.data);
-    this.#spare.push(request.memory);
     for (let at = 0; at < places.length / 2; at += 1) {
       const open = this.#openPack(session);
       const start = places[at * 2]!;
@@ -61,7 +66,7 @@ export class PackWork {
       if (!open.builder.isFull) continue;
       packs.push(this.#finish(session, open));
     }
-    return { packs, spare: this.#spare.splice(0) };
+    return { packs };
   }
 
   #finish(session: string, { builder, memory }: OpenPack): EncodedPack {
@@ -72,10 +77,11 @@ export class PackWork {
 
   #flush(request: FlushRequest): EncodeReply {
     const open = this.#open.get(request.session);
-    if (!open) return { packs: [], spare: [] };
-    if (!request.discard) return { packs: [this.#finish(request.session, open)], spare: [] };
+    if (!open) return { packs: [] };
+    if (!request.discard) return { packs: [this.#finish(request.session, open)] };
     this.#open.delete(request.session);
-    return { packs: [], spare: [open.memory] };
+    this.takeBack(open.memory);
+    return { packs: [] };
   }
 
   #openPack(session: string): OpenPack {

@@ -2,8 +2,9 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { asBuffer } from '../crypto/blake3.ts';
 import type { RepositoryKeys } from '../crypto/keys.ts';
+import { OutsideGarbage } from './outside-garbage.ts';
 import { PackWork } from './pack-work.ts';
-import type { WorkerRequest, WorkerSetup } from './worker-protocol.ts';
+import type { MemoryReturn, WorkerRequest, WorkerSetup } from './worker-protocol.ts';
 
 /** Buffers arrive as plain Uint8Arrays. */
 function restoreKeys(keys: RepositoryKeys): RepositoryKeys {
@@ -17,11 +18,18 @@ function restoreKeys(keys: RepositoryKeys): RepositoryKeys {
   };
 }
 
+const garbage = new OutsideGarbage();
 const work = new PackWork(restoreKeys((workerData as WorkerSetup).keys));
 
-parentPort!.on('message', ({ job, request }: { job: number; request: WorkerRequest }) => {
+parentPort!.on('message', (message: { job: number; request: WorkerRequest } | MemoryReturn) => {
+  if ('memory' in message) {
+    work.takeBack(message.memory);
+    return;
+  }
+  const { job, request } = message;
   try {
     parentPort!.postMessage({ job, reply: work.do(request) });
+    if ('data' in request) garbage.note(request.data.byteLength);
   } catch (cause) {
     // The error crosses as its code and text; the pool makes it an error again.
     parentPort!.postMessage({ job, failure: cause instanceof Error ? cause.message : String(cause) });

@@ -4,7 +4,7 @@ import { Worker } from 'node:worker_threads';
 import type { RepositoryKeys } from '../crypto/keys.ts';
 import { repositoryErrors } from '../errors.ts';
 import { PackWork } from './pack-work.ts';
-import type { ReplyOf, WorkerRequest, WorkerSetup } from './worker-protocol.ts';
+import type { MemoryReturn, ReplyOf, WorkerRequest, WorkerSetup } from './worker-protocol.ts';
 
 interface Job {
   readonly resolve: (reply: never) => void;
@@ -25,6 +25,8 @@ export class WorkerPool {
   readonly #keys: RepositoryKeys;
   readonly #members: Member[] = [];
   readonly #inPlace: PackWork | undefined;
+  /** Which thread built the pack in this memory. */
+  readonly #builders = new WeakMap<SharedArrayBuffer, Worker>();
   #nextJob = 0;
 
   /** With no threads at all the work is done in place. */
@@ -53,6 +55,13 @@ export class WorkerPool {
     return await Promise.all(this.#members.map((member) => this.#send(member, request)));
   }
 
+  /** Gives a stored pack's memory back to where it was built. */
+  giveBack(memory: SharedArrayBuffer): void {
+    this.#inPlace?.takeBack(memory);
+    const message: MemoryReturn = { memory };
+    this.#builders.get(memory)?.postMessage(message);
+  }
+
   async close(): Promise<void> {
     await Promise.all(this.#members.splice(0).map(({ worker }) => worker.terminate()));
   }
@@ -76,10 +85,13 @@ export class WorkerPool {
     const member: Member = { worker, jobs: new Map() };
     // An idle thread keeps no process alive.
     worker.unref();
-    worker.on('message', (message: { job: number; reply?: unknown; failure?: string }) => {
+    worker.on('message', (message: { job: number; reply?: ReplyOf[keyof ReplyOf]; failure?: string }) => {
       const job = member.jobs.get(message.job);
       member.jobs.delete(message.job);
       if (member.jobs.size === 0) worker.unref();
+      if (message.reply && 'packs' in message.reply) {
+        for (const { data } of message.reply.packs) this.#builders.set(data, worker);
+      }
       if (message.failure === undefined) job?.resolve(message.reply as never);
       else job?.reject(repositoryErrors['worker-failed']({ reason: message.failure }));
     });

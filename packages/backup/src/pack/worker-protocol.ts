@@ -13,8 +13,6 @@ export interface EncodeRequest {
   readonly type: 'encode';
   readonly session: string;
   readonly data: SharedArrayBuffer;
-  /** Memory to build a pack in; a batch fills one at most. */
-  readonly memory: SharedArrayBuffer;
   /** Where each block begins in `data`, and how long it is. */
   readonly places: Uint32Array;
   readonly ids: Uint8Array;
@@ -60,8 +58,6 @@ export interface EncodedPack {
 
 export interface EncodeReply {
   readonly packs: readonly EncodedPack[];
-  /** Memory that was not needed. */
-  readonly spare: readonly SharedArrayBuffer[];
 }
 
 export interface DecodeReply {
@@ -74,6 +70,11 @@ export interface ProveReply {
   /** Entries of 40 bytes of the blobs that are sound; null if the directory cannot be read. */
   readonly sound: Uint8Array | null;
   readonly damaged: Uint8Array | null;
+}
+
+/** Gives the memory of a stored pack back to the thread that built it; not answered. */
+export interface MemoryReturn {
+  readonly memory: SharedArrayBuffer;
 }
 
 export interface ReplyOf {

@@ -49,6 +49,7 @@ export async function prune(context: RepositoryContext, options: PruneOptions = 
   try {
     context.throwIfAppendOnly();
     const result = await new Prune(context, session, options).run();
+    await context.store.tidy?.(options.signal);
     await context.refresh();
     return result;
   } finally {
