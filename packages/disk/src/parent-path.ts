@@ -26,8 +26,8 @@ function place(link: ParentPath, folder: string): string {
 }
 
 /**
- * Paths to try, best first: what the link says, seen from the child's folder, then a file of that name in each of
- * `folders`. Names with a protocol or a NUL are left out.
+ * Paths to try, best first: what the link says, seen from the child's folder, then, if an identity will tell whether it
+ * is the right one, a file of that name in each of `folders`. Names with a protocol or a NUL are left out.
  */
 export function parentCandidates(
   childPath: string,
@@ -36,6 +36,7 @@ export function parentCandidates(
 ): readonly string[] {
   const usable = link.paths.filter(({ path }) => !hasProtocol(path) && !path.includes('\0') && path !== '');
   const named = usable.map((path) => place(path, dirname(childPath)));
+  if (!link.identity) return [...new Set(named)];
   const elsewhere = folders.flatMap((folder) => named.map((path) => resolve(folder, basename(path))));
   return [...new Set([...named, ...elsewhere])];
 }
