@@ -199,20 +199,6 @@ test('no path of a developer’s machine and no registry host', () => {
   assert.ok(!lock.includes('"resolved": "http'), 'package-lock.json names a registry: see .npmrc');
 });
 
-test('package-lock.json names the optional packages of every platform', () => {
-  // npm leaves out those that it could not look up when it wrote the file, and "npm ci" then refuses it.
-  const { packages } = JSON.parse(readFileSync(`${root}/package-lock.json`, 'utf8')) as {
-    readonly packages: Readonly<Record<string, { readonly optionalDependencies?: Record<string, string> }>>;
-  };
-  const places = Object.keys(packages);
-  const found = Object.entries(packages).flatMap(([place, { optionalDependencies = {} }]) =>
-    Object.keys(optionalDependencies)
-      .filter((name) => !places.some((other) => other.endsWith(`node_modules/${name}`)))
-      .map((name) => `${name}, wanted by ${place}`),
-  );
-  assertNone(found, 'Missing in package-lock.json:');
-});
-
 test('every package is private, an ES module and under the Apache License 2.0', () => {
   for (const name of packageNames) {
     const { name: fullName, private: isPrivate, license, type } = manifest(name);
