@@ -12,8 +12,6 @@ export interface Scenario {
   /** Brings the host into the state in which the operation is legal. */
   readonly prepare: (client: Client, data: string) => Promise<unknown>;
   readonly begin: (client: Client, data: string) => Promise<Operation>;
-  /** When the operation was undone and is tried again. */
-  readonly again?: (client: Client, data: string) => Promise<Operation>;
 }
 
 /** A machine without a system: it runs its firmware, which is enough for all that needs no guest. */
@@ -88,6 +86,7 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
   'vm.disk-remove': { prepare: withHotDisk, begin: (client) => client.vm.disk.remove('a', 'more') },
   'vm.port-add': { prepare: start, begin: (client) => client.vm.port.add('a', { network: 'user' }) },
   'vm.port-remove': { prepare: create, begin: (client) => client.vm.port.remove('a', 'net0') },
+  'host.autostop': { prepare: start, begin: (client) => client.host.autostop() },
   'image.build': {
     prepare: async () => undefined,
     begin: (client) => client.image.build({ recipe: 'micro' }),

@@ -1,4 +1,5 @@
 /** The points at which an operation can be struck, of every step of every kind in the registry. */
+import { type AutostopActions, hostAutostop } from '@corral/host/autostart/autostop';
 import { type ImageHost, imageOperations } from '@corral/host/image/image-operations';
 import type { VmHost } from '@corral/host/vm/vm-host';
 import { vmOperations } from '@corral/host/vm/vm-operations';
@@ -16,7 +17,8 @@ const phases = ['before', 'after-run', 'after'] as const;
 export function registry(): OperationRegistry {
   const vms = vmOperations({} as VmHost);
   const images = imageOperations({} as ImageHost);
-  return new OperationRegistry([...Object.values(vms), ...Object.values(images)]);
+  const autostop = hostAutostop({} as VmHost, {} as AutostopActions);
+  return new OperationRegistry([...Object.values(vms), ...Object.values(images), autostop]);
 }
 
 /** Every point with `all`; else one of each step, the phase chosen by the seed. */

@@ -26,6 +26,13 @@ class HostClient {
   ): Promise<Result<'host.doctor'>> {
     return this.#caller.json<Result<'host.doctor'>>({ method: 'GET', path: '/v1/host/doctor' }, options);
   }
+
+  /** End every VM as its setting says, because the host shuts down. */
+  autostop(
+    options: CallOptions = {},
+  ): Promise<Result<'host.autostop'>> {
+    return this.#caller.json<Result<'host.autostop'>>({ method: 'POST', path: '/v1/host/autostop' }, options);
+  }
 }
 
 class ImageClient {

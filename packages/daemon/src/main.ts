@@ -8,7 +8,7 @@ import { EventLog } from '@corral/host/event-log';
 import { watchSpace } from '@corral/host/vm/space-watcher';
 import { openSqliteStore } from '@corral/store/sqlite-store';
 import { type Logger, pino } from 'pino';
-import packageJson from '../../../package.json' with { type: 'json' };
+import packageJson from '../package.json' with { type: 'json' };
 import { hostIdentity } from './host-identity.ts';
 import { startHttpServers } from './http/http-servers.ts';
 import { Tickets } from './http/tickets.ts';

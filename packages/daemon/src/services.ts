@@ -32,6 +32,8 @@ export interface Caller {
 export interface HostService {
   show(): Promise<Host>;
   doctor(signal: AbortSignal): Promise<DoctorReport>;
+  /** Ends every VM as its setting `autostop` says. */
+  autostop(caller: Caller): Promise<OperationSnapshot>;
 }
 
 export interface ImageService {

@@ -3,7 +3,9 @@ import { statfs } from 'node:fs/promises';
 import { availableParallelism, release } from 'node:os';
 import type { DoctorReport, Host } from '@corral/api/schemas/host';
 import { vmStates } from '@corral/core/vm-actions';
+import type { OperationSnapshot } from '@corral/operation/operation';
 import { examine } from './doctor/doctor.ts';
+import type { Requester } from './operations.ts';
 import type { QemuFacts } from './qemu-facts.ts';
 import { memoryOfVm, memoryReserve, readHostMemory } from './vm/memory-budget.ts';
 import type { VmHost } from './vm/vm-host.ts';
@@ -28,6 +30,7 @@ export interface HostServiceOptions {
   readonly qemu: () => Promise<QemuFacts>;
   readonly accelerator: () => Promise<AcceleratorChoice>;
   readonly busyVms: () => Promise<ReadonlySet<string>>;
+  readonly autostop: (requestedBy: string) => Promise<OperationSnapshot>;
   readonly volume: () => Promise<{ readonly fileSystem: string; readonly reflink: boolean }>;
 }
 
@@ -81,6 +84,10 @@ export class HostService {
         vmStates.map((state) => [state, states.filter((other) => other === state).length]),
       ) as Host['vms'],
     };
+  }
+
+  autostop(caller: Requester): Promise<OperationSnapshot> {
+    return this.#options.autostop(caller.name);
   }
 
   async doctor(signal: AbortSignal): Promise<DoctorReport> {

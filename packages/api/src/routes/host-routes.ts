@@ -1,5 +1,6 @@
 import { route } from '../route.ts';
 import { DoctorReport, Host } from '../schemas/host.ts';
+import { Operation } from '../schemas/operation.ts';
 
 export const hostRoutes = {
   'host.show': route({
@@ -22,5 +23,16 @@ export const hostRoutes = {
     status: 200,
     response: DoctorReport,
     errors: ['core.timeout'],
+  }),
+  'host.autostop': route({
+    id: 'host.autostop',
+    method: 'POST',
+    path: '/v1/host/autostop',
+    summary: 'End every VM as its setting says, because the host shuts down',
+    role: 'administrator',
+    kind: 'operation',
+    status: 202,
+    response: Operation,
+    errors: ['operation.busy'],
   }),
 };

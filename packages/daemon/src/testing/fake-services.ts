@@ -55,6 +55,7 @@ export function fakeServices(events: EventService): FakeServices {
     screensOpened,
     failure: null,
     host: {
+      autostop: async (caller) => start('host.autostop', caller),
       show: async () => {
         if (services.failure !== null) throw services.failure;
         return sampleHost();

@@ -40,6 +40,7 @@ export function makeServices(options: ServicesOptions): Services {
       endpoints: options.endpoints,
       qemu: platform.qemu,
       accelerator: platform.accelerator,
+      autostop: (requestedBy) => engine.start(parts.autostop, {}, { requestedBy }),
       busyVms: async () => active.busy('vm'),
       volume: () => volumeFacts(host.directory.root),
     }),
