@@ -1,5 +1,5 @@
 /** The content of one disk into another: reads run ahead, zeros are left out, writes follow in order. */
-import type { Disk, ProgressOptions } from './disk.ts';
+import type { Disk, DiskSource, ProgressOptions } from './disk.ts';
 import { type Piece, readAhead } from './read-ahead.ts';
 import { nonZeroRanges } from './zeros.ts';
 
@@ -11,7 +11,7 @@ export interface ContentSurvey {
 
 /** How much there is to copy, from the tables alone. */
 export async function surveyContent(
-  source: Disk,
+  source: DiskSource,
   targetBlockBytes: number,
   options: ProgressOptions,
 ): Promise<ContentSurvey> {
@@ -45,7 +45,11 @@ export interface CopyReport {
 const leastZeroBytes = 4096;
 
 /** Data, and with `overwrite` zeros; holes of the source leave the target as it is. */
-export async function copyContent(source: Disk, target: Disk, options: CopyOptions): Promise<CopyReport> {
+export async function copyContent(
+  source: DiskSource,
+  target: Disk,
+  options: CopyOptions,
+): Promise<CopyReport> {
   const copier = new Copier(target, options);
   for await (const piece of readAhead(source, options)) await copier.take(piece);
   return await copier.finish();

@@ -151,6 +151,9 @@ export interface Disk extends AsyncDisposable {
   close(): Promise<void>;
 }
 
+/** What reading takes. */
+export type DiskSource = Pick<Disk, 'info' | 'extents' | 'read'>;
+
 export function wholeDisk(disk: Pick<Disk, 'info'>): Range {
   return { offset: 0, length: disk.info.sizeBytes };
 }

@@ -52,7 +52,7 @@ export async function inspectForeign(path: string, options: ForeignOptions = {})
   const other = otherFormats.find(
     ({ magic, at }) => header.toString('latin1', at, at + magic.length) === magic,
   );
-  if (other && options.format !== 'raw') {
+  if (other && options.format === undefined) {
     throw refuse(
       `it is a file of the kind ${other.name}`,
       'Unpack it, or convert it with "qemu-img convert" first.',

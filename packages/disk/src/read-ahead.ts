@@ -1,6 +1,6 @@
 /** A disk as a stream in order: several large reads under way while the consumer works on the one before. */
 import { Buffer } from 'node:buffer';
-import type { Disk, Extent, Range, SignalOptions } from './disk.ts';
+import type { DiskSource, Extent, Range, SignalOptions } from './disk.ts';
 
 export interface ReadAheadOptions extends SignalOptions {
   readonly range?: Range | undefined;
@@ -60,7 +60,7 @@ interface Outcome {
  * The parts of the disk in order. Data comes in pieces of at most `pieceBytes` that end at its multiples, so that
  * they fall on whole blocks; what is not data comes in one part however long it is.
  */
-export async function* readAhead(disk: Disk, options: ReadAheadOptions = {}): AsyncGenerator<Piece> {
+export async function* readAhead(disk: DiskSource, options: ReadAheadOptions = {}): AsyncGenerator<Piece> {
   const { pieceBytes = defaultPieceBytes, ahead = defaultAhead, signal } = options;
   // One more than are read ahead: the one that the consumer holds.
   const pool = new BufferPool(ahead + 2, pieceBytes);
@@ -89,7 +89,7 @@ async function next(queue: Promise<Outcome>[]): Promise<Piece> {
 
 /** Never rejects: a failure waits in the queue for its turn. */
 async function readPiece(
-  disk: Disk,
+  disk: DiskSource,
   extent: Extent,
   pool: BufferPool,
   buffer: Buffer,

@@ -10,8 +10,9 @@ import type {
   ParentLink,
   ProgressOptions,
 } from '../disk.ts';
-import { driverOf, openLayer } from '../drivers.ts';
+import { driverOf } from '../drivers.ts';
 import { writeOutput } from '../output-file.ts';
+import { TopLayer } from '../top-layer.ts';
 import { assertFits } from '../volume-limits.ts';
 import type { ChainOf } from './inspect-disk.ts';
 
@@ -25,7 +26,7 @@ export interface ConvertOptions extends ProgressOptions {
   readonly logicalSectorBytes?: number | undefined;
   readonly physicalSectorBytes?: number | undefined;
   readonly extendedL2?: boolean | undefined;
-  /** Convert only the topmost file, as a difference to this parent, which must have the content of the old one. */
+  /** Convert only what the topmost file says, as a difference to this parent, which must have the old one's content. */
   readonly parent?: ParentLink | undefined;
   /** Begin even if the volume may be too small for all of the data: zeros among it will take no space. */
   readonly skipSpaceCheck?: boolean | undefined;
@@ -47,10 +48,12 @@ export async function convertDisk(
   targetPath: string,
   options: ConvertOptions,
 ): Promise<ConvertReport> {
-  await using source = await openSource(sourcePath, options);
+  const { signal } = options;
+  await using chain = await openChain(sourcePath, { ...options.source, signal, readOnly: true });
   const driver = driverOf(options.format);
-  const wanted = targetOptions(source, options);
+  const wanted = targetOptions(chain, options);
   const plan = driver.plan(wanted);
+  const source = options.parent ? new TopLayer(chain, plan.grainBytes) : chain;
   const survey = await surveyContent(source, plan.blockBytes, options);
   return await writeOutput(targetPath, async (temporary) => {
     await assertFits(targetPath, temporary, needs(plan, survey.blockBytes, options));
@@ -64,11 +67,6 @@ export async function convertDisk(
       await target.close();
     }
   });
-}
-
-function openSource(path: string, { source, parent, signal }: ConvertOptions): Promise<Disk> {
-  const options = { ...source, signal, readOnly: true };
-  return parent ? openLayer(path, options) : openChain(path, options);
 }
 
 function targetOptions(source: Disk, options: ConvertOptions): CreateOptions {
