@@ -26,7 +26,7 @@ export async function compactVhdFile(file: BlockFile, options: ProgressOptions):
   const structure = await readVhdStructure(file, options);
   if (!structure.dynamic) return;
   const map = new BlockMap(file, structure, structure.dynamic);
-  await new VhdWriter(map, structure.footer, structure.notes.length === 0).begin(options);
+  await new VhdWriter(map, structure).begin(options);
   await dropEmpty(map, options);
   await fillGaps(map, options);
   await cutTail(map, structure.footer, options);

@@ -116,6 +116,7 @@ export async function createVhdFile(path: string, options: CreateOptions): Promi
     const uniqueId = options.identity?.dataWriteId ?? randomUUID();
     if (layout.variant === 'fixed') await writeFixed(file, layout, uniqueId);
     else await writeDynamic(file, layout, uniqueId);
+    if (!options.scratch) await file.sync();
     return file;
   } catch (cause) {
     await file.close();
@@ -128,10 +129,8 @@ async function writeFixed(file: BlockFile, { sizeBytes }: Layout, uniqueId: stri
   const fields = { dataOffset: undefined, type: vhdType.fixed, uniqueId, currentSizeBytes: sizeBytes };
   await file.reserve(0, sizeBytes);
   await file.writeAll(encodeFooter(newFooter(fields, new Date())), sizeBytes);
-  await file.sync();
 }
 
-/** The copy of the footer at the front last: until one is there, nobody takes the file for a VHD. */
 async function writeDynamic(file: BlockFile, layout: Layout, uniqueId: string): Promise<void> {
   const { blockBytes, blocks, parent, locators, tableOffset, tableBytes } = layout;
   const header = encodeDynamicHeader({
@@ -156,7 +155,5 @@ async function writeDynamic(file: BlockFile, layout: Layout, uniqueId: string): 
   const fields = { dataOffset: headerOffset, type, uniqueId, currentSizeBytes: layout.sizeBytes };
   const footer = encodeFooter(newFooter(fields, new Date()));
   await file.writeAll(footer, tableOffset + tableBytes);
-  await file.sync();
   await file.writeAll(footer, 0);
-  await file.sync();
 }

@@ -1,7 +1,7 @@
 /** VHD, fixed, dynamic and differencing. docs/formats/vhd.md */
 import { Buffer } from 'node:buffer';
 import { unlink } from 'node:fs/promises';
-import type { CreateOptions, Disk, DiskDriver, OpenOptions, SignalOptions } from '../disk.ts';
+import type { CreateOptions, Disk, DiskDriver, OpenOptions } from '../disk.ts';
 import { type BlockFile, DiskFile } from '../file.ts';
 import { BlockMap } from './block-map.ts';
 import { checkVhd } from './check.ts';
@@ -24,17 +24,22 @@ async function open(path: string, options: OpenOptions): Promise<Disk> {
   }
 }
 
-export async function openVhd(file: BlockFile, options: OpenOptions & SignalOptions): Promise<Disk> {
+interface OpenVhdOptions extends OpenOptions {
+  /** See `CreateOptions.scratch`. */
+  readonly scratch?: boolean | undefined;
+}
+
+export async function openVhd(file: BlockFile, options: OpenVhdOptions): Promise<Disk> {
   const structure = await readVhdStructure(file, options);
   const { dynamic } = structure;
-  if (!dynamic) return new FixedVhd(file, structure, options.readOnly);
-  return new DynamicVhd(new BlockMap(file, structure, dynamic), structure, options.readOnly);
+  if (!dynamic) return new FixedVhd(file, structure, options);
+  return new DynamicVhd(new BlockMap(file, structure, dynamic), structure, options);
 }
 
 async function create(path: string, options: CreateOptions): Promise<Disk> {
   const file = await createVhdFile(path, options);
   try {
-    return await openVhd(file, { readOnly: false, signal: options.signal });
+    return await openVhd(file, { readOnly: false, signal: options.signal, scratch: options.scratch });
   } catch (cause) {
     await file.close();
     await unlink(path);

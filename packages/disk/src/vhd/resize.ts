@@ -38,7 +38,7 @@ export async function resizeVhdFile(
     });
   }
   const map = new BlockMap(file, structure, dynamic);
-  await new VhdWriter(map, structure.footer, structure.notes.length === 0).begin(options);
+  await new VhdWriter(map, structure).begin(options);
   if (sizeBytes < from) return shrink(file, map, structure, sizeBytes, options);
   return grow(file, map, structure, dynamic, sizeBytes, options);
 }

@@ -8,12 +8,19 @@ import { extentsOf, fileExtents, readRange } from './mapping.ts';
 import type { VhdStructure } from './structure.ts';
 import { VhdWriter } from './writer.ts';
 
+interface LayerOptions {
+  readonly readOnly: boolean;
+  readonly scratch?: boolean | undefined;
+}
+
 export class FixedVhd extends LayerDisk {
   readonly #file: BlockFile;
   readonly #structure: VhdStructure;
+  readonly #scratch: boolean;
 
-  constructor(file: BlockFile, structure: VhdStructure, readOnly: boolean) {
-    super(file.path, readOnly);
+  constructor(file: BlockFile, structure: VhdStructure, options: LayerOptions) {
+    super(file.path, options.readOnly);
+    this.#scratch = options.scratch ?? false;
     this.#file = file;
     this.#structure = structure;
   }
@@ -40,8 +47,12 @@ export class FixedVhd extends LayerDisk {
     await this.#file.reserve(offset, length);
   }
 
-  protected flushLayer(): Promise<void> {
-    return this.#file.sync();
+  protected async flushLayer(): Promise<void> {
+    if (!this.#scratch) await this.#file.sync();
+  }
+
+  protected override async sealLayer(): Promise<void> {
+    if (this.#scratch) await this.#file.sync();
   }
 
   protected releaseLayer(): Promise<void> {
@@ -54,11 +65,12 @@ export class DynamicVhd extends LayerDisk {
   readonly #structure: VhdStructure;
   readonly #writer: VhdWriter | undefined;
 
-  constructor(map: BlockMap, structure: VhdStructure, readOnly: boolean) {
-    super(map.file.path, readOnly);
+  constructor(map: BlockMap, structure: VhdStructure, options: LayerOptions) {
+    super(map.file.path, options.readOnly);
     this.#map = map;
     this.#structure = structure;
-    this.#writer = readOnly ? undefined : new VhdWriter(map, structure.footer, structure.notes.length === 0);
+    const { readOnly, scratch } = options;
+    this.#writer = readOnly ? undefined : new VhdWriter(map, structure, scratch);
   }
 
   get info(): DiskInfo {
@@ -83,6 +95,10 @@ export class DynamicVhd extends LayerDisk {
 
   protected async flushLayer(): Promise<void> {
     await this.#writer?.flush();
+  }
+
+  protected override async sealLayer(): Promise<void> {
+    await this.#writer?.end();
   }
 
   protected releaseLayer(): Promise<void> {

@@ -7,6 +7,7 @@ import { diskErrors } from '../errors.ts';
 import { bitIsSet, fillBits } from '../sector-bitmap.ts';
 import type { BlockMap } from './block-map.ts';
 import { encodeFooter, footerBytes, sectorBytes, type VhdFooter } from './footer.ts';
+import type { VhdStructure } from './structure.ts';
 
 /** Data of new blocks starts at a multiple of it, as in files from Windows. */
 export const dataAlignment = 4096;
@@ -17,16 +18,19 @@ export class VhdWriter {
   readonly map: BlockMap;
   readonly #footer: VhdFooter;
   readonly #isClean: boolean;
+  readonly #scratch: boolean;
   /** End of the last structure: the footer goes there. Known once the table was looked through. */
   #end: number | undefined;
   readonly #newBlocks = new Set<number>();
   #footerAt: number | undefined;
   #failure: unknown;
 
-  constructor(map: BlockMap, footer: VhdFooter, isClean: boolean) {
+  /** `scratch`: nobody sees the file before it is closed, so there is no barrier but the last. */
+  constructor(map: BlockMap, structure: VhdStructure, scratch = false) {
     this.map = map;
-    this.#footer = footer;
-    this.#isClean = isClean;
+    this.#footer = structure.footer;
+    this.#isClean = structure.notes.length === 0;
+    this.#scratch = scratch;
   }
 
   #refuseAfterFailure(): void {
@@ -44,24 +48,21 @@ export class VhdWriter {
     }
   }
 
-  /** Looks the table through, so that no write changes two blocks, and makes both footers whole. */
-  async begin(options: SignalOptions): Promise<number> {
+  /**
+   * Looks the table through, so that no write changes two blocks, and makes both footers whole if they are not. `tidy`
+   * also gives back what lies behind the last block.
+   */
+  async begin(options: SignalOptions, how: { readonly tidy: boolean } = { tidy: false }): Promise<number> {
     this.#refuseAfterFailure();
     if (this.#end !== undefined) return this.#end;
-    const { file } = this.map;
     const { end } = await occupancy(this.map, options);
-    if (!this.#isClean || file.length !== end + footerBytes) {
-      await this.#settling(() => this.#tidy(end));
-    }
+    if (!this.#isClean || how.tidy) await this.#settling(() => this.#tidy(end));
     this.#footerAt = end;
     this.#end = end;
     return end;
   }
 
-  /**
-   * Behind the last structure there may be the rest of a block that a crash left: new blocks start as zeros. The
-   * footer at the end goes with it, once the copy at the front is whole and stable.
-   */
+  /** The footer at the end goes only once the copy at the front is whole and stable. */
   async #tidy(end: number): Promise<void> {
     const { file } = this.map;
     await file.writeAll(encodeFooter(this.#footer), 0);
@@ -114,6 +115,9 @@ export class VhdWriter {
       const place = { path: map.file.path, bytes: next, limit: maxFileBytes };
       throw diskErrors['file-too-large']({ ...place, fileSystem: 'the VHD format' });
     }
+    // Behind the last structure there may be the rest of a block that a crash left: new blocks start as zeros. The
+    // footer goes too; until the next flush the copy at the front serves.
+    if (map.file.length > end) await map.file.truncate(end);
     await map.file.truncate(next);
     this.#end = next;
     this.#newBlocks.add(block);
@@ -181,7 +185,7 @@ export class VhdWriter {
       await map.file.writeAll(encodeFooter(this.#footer), this.#end);
       this.#footerAt = this.#end;
     }
-    await map.file.sync();
+    if (!this.#scratch) await map.file.sync();
     if (map.changedCount === 0) return;
     // What makes it visible: each of these sectors may arrive or not.
     const changes = [
@@ -189,9 +193,14 @@ export class VhdWriter {
       ...(await map.changedTable()),
     ];
     for (const change of changes) await map.file.writeAll(change.bytes, change.fileOffset);
-    await map.file.sync();
+    if (!this.#scratch) await map.file.sync();
     map.settle();
     this.#newBlocks.clear();
+  }
+
+  /** After the last flush. */
+  async end(): Promise<void> {
+    if (this.#scratch) await this.#settling(() => this.map.file.sync());
   }
 }
 

@@ -1,9 +1,9 @@
 /** Checking a VHDX as a whole, and repairing what needs no guess: the log, damaged copies, unused space. */
 
 import { isCorralError } from '@corral/core/errors';
+import { CheckList } from '../check-list.ts';
 import type { CheckOptions, CheckReport } from '../disk.ts';
 import { DiskFile } from '../file.ts';
-import { Findings } from '../findings.ts';
 import { bitRuns } from '../sector-bitmap.ts';
 import { payloadState, reservedBits } from './block-table.ts';
 import { VhdxImage } from './image.ts';
@@ -13,11 +13,6 @@ import { SpaceMap } from './space-map.ts';
 import { checkScanned, entryContentBytes, type ScannedEntry, scanTable } from './table-scan.ts';
 import { VhdxWriter } from './writer.ts';
 
-interface Scan {
-  readonly space: SpaceMap;
-  readonly allocatedBytes: number;
-}
-
 /**
  * What cannot be opened at all is thrown; what can be is reported.
  *
@@ -25,30 +20,21 @@ interface Scan {
  */
 export async function checkVhdx(path: string, options: CheckOptions = {}): Promise<CheckReport> {
   const repair = options.repair ?? false;
-  const findings = new Findings();
+  const findings = new CheckList();
   const wasPending = await logIsPending(path, options);
   await using file = await DiskFile.open(path, repair ? 'write' : 'read');
   const image = await VhdxImage.open(file, { replayIntoFile: repair, signal: options.signal });
   if (wasPending) {
-    findings.add('note', 'The log holds changes that are not yet in the file.', { repaired: repair });
+    findings.add('note', 'The log holds changes that are not yet in the file.', { repairable: true });
   }
-  const scan = await scanBlocks(image, findings, options);
+  for (const note of image.structure.notes) findings.add('note', `${capital(note)}.`, { repairable: true });
+  const space = await scanBlocks(image, findings, options);
+  // VHDX lets free space lie between its structures (2.1), so it is counted and is no fault.
+  findings.leakedBytes = space.freeBytes;
   // Blocks of a table that contradicts itself are left alone: giving space back could take it from one of them.
-  const sound = findings.ok;
-  for (const note of image.structure.notes) {
-    findings.add('note', `${capital(note)}.`, { repaired: repair && sound });
-  }
-  const leakedBytes = scan.space.freeBytes;
-  if (repair && sound) await repairFile(image, scan.space);
-  return {
-    format: 'vhdx',
-    ok: findings.ok,
-    problems: findings.problems,
-    problemCount: findings.count,
-    // VHDX lets free space lie between its structures (2.1), so it is counted and is no fault.
-    leakedBytes: repair && sound ? 0 : leakedBytes,
-    allocatedBytes: scan.allocatedBytes,
-  };
+  const repaired = repair && findings.sound;
+  if (repaired) await repairFile(image, space);
+  return findings.report('vhdx', repaired);
 }
 
 function capital(text: string): string {
@@ -61,10 +47,9 @@ async function logIsPending(path: string, options: CheckOptions): Promise<boolea
   return image.structure.logPending;
 }
 
-async function scanBlocks(image: VhdxImage, findings: Findings, options: CheckOptions): Promise<Scan> {
+async function scanBlocks(image: VhdxImage, findings: CheckList, options: CheckOptions): Promise<SpaceMap> {
   const space = new SpaceMap(image.file.length);
   for (const range of image.structure.reserved) space.take(range);
-  let allocatedBytes = 0;
   const { layout } = image;
   const totalBytes = layout.tableBytes;
   for await (const scanned of scanTable(image, options)) {
@@ -76,24 +61,25 @@ async function scanBlocks(image: VhdxImage, findings: Findings, options: CheckOp
       const message = `${nameOf(scanned)} shares its place in the file with another structure.`;
       findings.add('corruption', message, { fileOffset: scanned.fileOffset });
     }
-    if (scanned.block !== undefined) allocatedBytes += await presentBytes(image, scanned, findings, options);
+    if (scanned.block !== undefined)
+      findings.allocatedBytes += await presentBytes(image, scanned, findings, options);
     options.onProgress?.({ doneBytes: scanned.fileOffset - image.structure.bat.offset, totalBytes });
   }
   options.onProgress?.({ doneBytes: totalBytes, totalBytes });
-  return { space, allocatedBytes };
+  return space;
 }
 
 function nameOf({ block, index }: ScannedEntry): string {
   return block === undefined ? `The sector bitmap of table entry ${index}` : `Block ${block}`;
 }
 
-function checkReservedBits(image: VhdxImage, scanned: ScannedEntry, findings: Findings): void {
+function checkReservedBits(image: VhdxImage, scanned: ScannedEntry, findings: CheckList): void {
   const page = image.cache.cached(scanned.fileOffset);
   if (!page || reservedBits(page.bytes, scanned.fileOffset % pageBytes) === 0) return;
   findings.add('note', `${nameOf(scanned)} has reserved bits set.`, { fileOffset: scanned.fileOffset });
 }
 
-function entryIsRight(image: VhdxImage, scanned: ScannedEntry, findings: Findings): boolean {
+function entryIsRight(image: VhdxImage, scanned: ScannedEntry, findings: CheckList): boolean {
   try {
     checkScanned(image, scanned);
     return true;
@@ -108,7 +94,7 @@ function entryIsRight(image: VhdxImage, scanned: ScannedEntry, findings: Finding
 async function presentBytes(
   image: VhdxImage,
   { block, entry, fileOffset }: ScannedEntry,
-  findings: Findings,
+  findings: CheckList,
   options: CheckOptions,
 ): Promise<number> {
   const { layout } = image;

@@ -154,9 +154,9 @@ async function writeNewVhdx(file: BlockFile, layout: Layout, options: CreateOpti
     };
     await file.writeAll(encodeHeader(header), offset);
   }
-  await file.sync();
+  if (!options.scratch) await file.sync();
   await file.writeAll(encodeIdentifier(creator), 0);
-  await file.sync();
+  if (!options.scratch) await file.sync();
 }
 
 async function writeFullTable(

@@ -30,7 +30,8 @@ async function open(path: string, options: OpenOptions): Promise<Disk> {
 async function create(path: string, options: CreateOptions): Promise<Disk> {
   const file = await createVhdxFile(path, options);
   try {
-    return new VhdxDisk(await VhdxImage.open(file, { replayIntoFile: true, signal: options.signal }), false);
+    const image = await VhdxImage.open(file, { replayIntoFile: true, signal: options.signal });
+    return new VhdxDisk(image, false, options.scratch ?? false);
   } catch (cause) {
     await file.close();
     await unlink(path);

@@ -24,13 +24,15 @@ export interface LogTarget {
 export class LogWriter {
   readonly #file: BlockFile;
   readonly #headers: HeaderPair;
+  readonly #scratch: boolean;
   #fileGuidRenewed = false;
   #dataGuidRenewed = false;
   #generation: Generation | undefined;
 
-  constructor(file: BlockFile, headers: HeaderPair) {
+  constructor(file: BlockFile, headers: HeaderPair, scratch: boolean) {
     this.#file = file;
     this.#headers = headers;
+    this.#scratch = scratch;
   }
 
   /** Whether the file was changed in this opening. */
@@ -43,12 +45,16 @@ export class LogWriter {
     const fileWriteGuid = this.#fileGuidRenewed ? undefined : newGuid();
     const dataWriteGuid = change.visible && !this.#dataGuidRenewed ? newGuid() : undefined;
     if (fileWriteGuid === undefined && dataWriteGuid === undefined) return;
+    if (!this.#scratch) await this.#renew(fileWriteGuid, dataWriteGuid);
+    this.#fileGuidRenewed = true;
+    if (change.visible) this.#dataGuidRenewed = true;
+  }
+
+  async #renew(fileWriteGuid: string | undefined, dataWriteGuid: string | undefined): Promise<void> {
     await this.#headers.update({
       ...(fileWriteGuid === undefined ? {} : { fileWriteGuid }),
       ...(dataWriteGuid === undefined ? {} : { dataWriteGuid }),
     });
-    this.#fileGuidRenewed = true;
-    if (change.visible) this.#dataGuidRenewed = true;
     // Lengths in the log count in MiB (2.3.1.1); a file that someone cut elsewhere is rounded up.
     const length = alignUp(this.#file.length, alignment);
     if (this.#file.length !== length) await this.#file.truncate(length);
@@ -72,6 +78,10 @@ export class LogWriter {
     sectors: readonly ChangedSector[],
     target: LogTarget & { readonly atomic?: boolean },
   ): Promise<void> {
+    if (this.#scratch) {
+      await this.#apply(sectors);
+      return;
+    }
     let done = 0;
     do {
       await this.#file.sync();
@@ -91,13 +101,22 @@ export class LogWriter {
     if (fits() < wanted) throw new Error(`${sectors.length} sectors do not fit one log entry`);
     const batch = sectors.slice(0, fits());
     await this.#append(batch, target);
-    for (const run of contiguousRuns(batch)) {
+    await this.#apply(batch);
+    return batch.length;
+  }
+
+  async #apply(sectors: readonly ChangedSector[]): Promise<void> {
+    for (const run of contiguousRuns(sectors)) {
       await this.#file.writeVector(
         run.map((sector) => sector.bytes),
         run[0]!.fileOffset,
       );
     }
-    return batch.length;
+  }
+
+  /** What was written before is stable. */
+  async barrier(): Promise<void> {
+    if (!this.#scratch) await this.#file.sync();
   }
 
   /** All entries so far are applied and stable: a new LogGuid makes them void and the log empty. */

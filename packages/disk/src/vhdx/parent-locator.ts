@@ -129,7 +129,7 @@ export function locatorFor(link: ParentLink): ParentLocator {
     if (stored) paths.push({ kind, path: kind === 'relative' ? windowsRelative(stored.path) : stored.path });
   }
   if (paths.length === 0) throw refuse('the path of the parent is missing', 'Name the file of the parent.');
-  const locator = { linkage, paths };
+  const locator = { linkage, linkage2: link.identity2?.dataWriteId, paths };
   if (
     encodeParentLocator(locator).length > maxLocatorBytes ||
     paths.some(({ path }) => path.length > 32_000)

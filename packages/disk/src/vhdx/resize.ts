@@ -61,7 +61,7 @@ async function grow(writer: VhdxWriter, layout: BatLayout, options: ResizeOption
   const { image } = writer;
   const { bat, regions } = image.structure;
   await clearLastBlock(writer, options);
-  const newEntry = await entriesOfNewBlocks(writer, layout);
+  const newEntry = await entriesOfNewBlocks(writer, layout, options.parentBytes ?? Number.POSITIVE_INFINITY);
   if (layout.tableBytes <= bat.length) {
     await fillTable(writer, layout, newEntry, options);
     await writer.commit();
@@ -107,17 +107,17 @@ async function clearLastBlock(writer: VhdxWriter, options: ResizeOptions): Promi
   );
 }
 
-/** What the table says of a block that the disk did not have before: zeros, whatever a larger parent holds there. */
+/** What the table says of a block that the disk did not have before: zeros, where a longer parent may hold something. */
 async function entriesOfNewBlocks(
   writer: VhdxWriter,
   layout: BatLayout,
+  parentBytes: number,
 ): Promise<(block: number) => BatEntry> {
   const { image } = writer;
   const { payloadBlocks, blockBytes } = image.layout;
   const added = layout.payloadBlocks - payloadBlocks;
   if (!image.structure.metadata.leaveBlockAllocated || added === 0) {
-    const entry = image.hasParent ? zeroEntry : absentEntry;
-    return () => entry;
+    return (block) => (image.hasParent && block * blockBytes < parentBytes ? zeroEntry : absentEntry);
   }
   const start = await writer.allocate(added * blockBytes);
   await image.file.reserve(start, added * blockBytes);

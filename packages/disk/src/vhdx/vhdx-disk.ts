@@ -10,10 +10,10 @@ export class VhdxDisk extends LayerDisk {
   readonly #image: VhdxImage;
   readonly #writer: VhdxWriter | undefined;
 
-  constructor(image: VhdxImage, readOnly: boolean) {
+  constructor(image: VhdxImage, readOnly: boolean, scratch = false) {
     super(image.path, readOnly);
     this.#image = image;
-    this.#writer = readOnly ? undefined : new VhdxWriter(image);
+    this.#writer = readOnly ? undefined : new VhdxWriter(image, scratch);
   }
 
   get info(): DiskInfo {
@@ -56,7 +56,9 @@ function variantOf(metadata: VhdxMetadata): DiskVariant {
 }
 
 function parentLink({ parent }: VhdxMetadata): ParentLink | undefined {
-  return parent && { format: 'vhdx', paths: parent.paths, identity: { dataWriteId: parent.linkage } };
+  if (!parent) return undefined;
+  const identity2 = parent.linkage2 === undefined ? {} : { identity2: { dataWriteId: parent.linkage2 } };
+  return { format: 'vhdx', paths: parent.paths, identity: { dataWriteId: parent.linkage }, ...identity2 };
 }
 
 export function describe(image: VhdxImage): DiskInfo {
@@ -83,7 +85,6 @@ export function describe(image: VhdxImage): DiskInfo {
       logBytes: header.logLength,
       blocks: layout.payloadBlocks,
       blocksPerBitmap: layout.chunkRatio,
-      parentLinkage2: metadata.parent?.linkage2 ?? null,
     },
   };
 }

@@ -32,9 +32,10 @@ export class VhdxWriter {
   #failure: unknown;
   #activeReads = 0;
 
-  constructor(image: VhdxImage) {
+  /** `scratch`: nobody sees the file before it is closed, so there is no log and no barrier but the last. */
+  constructor(image: VhdxImage, scratch = false) {
     this.image = image;
-    this.log = new LogWriter(image.file, image.structure.headers);
+    this.log = new LogWriter(image.file, image.structure.headers, scratch);
     if (image.structure.headers.current.logLength === 0) {
       throw diskErrors['needs-repair']({ path: image.path, reason: 'it has no log' });
     }
@@ -269,7 +270,7 @@ export class VhdxWriter {
       await this.log.commit(sectors, target);
       cache.settle();
     } else {
-      await file.sync();
+      await this.log.barrier();
     }
     await this.#reuseFreed();
   }
