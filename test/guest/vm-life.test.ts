@@ -73,6 +73,7 @@ describe('a guest', () => {
     await succeeded(client, client.vm.reset('a'));
     await eventually(
       'the guest booted anew',
+      // While it boots its agent does not answer.
       () => client.guest.exec('a', { command: ['ls', '/tmp/before-reset'] }).catch(() => null),
       (result) => result?.exitCode === 1,
     );

@@ -65,6 +65,7 @@ export class RepositoryContext implements BlobLocator {
       this.stateDamage = damage;
       await this.index.refresh(state, damage !== null, signal);
     });
+    // Whoever called gets the failure; the next refresh stands alone.
     this.#refreshing = turn.catch(() => undefined);
     await turn;
   }

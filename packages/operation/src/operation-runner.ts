@@ -188,7 +188,8 @@ export class OperationRunner {
   /** One event after the other: a cancel comes while a step runs. */
   #apply(event: MachineEvent): Promise<MachineAction> {
     const applied = this.#applying.then(() => this.#step(event));
-    this.#applying = applied.catch(() => undefined); // whoever called gets the error; the next event stands alone
+    // Whoever called gets the error; the next event stands alone.
+    this.#applying = applied.catch(() => undefined);
     return applied;
   }
 

@@ -46,6 +46,7 @@ export class Scheduler {
   /** Runs actors to their end; `beforeTurn` is called before each turn. */
   async run(actors: readonly Promise<void>[], beforeTurn: () => void): Promise<void> {
     this.#actors = actors.length;
+    // A failure is told by `Promise.all` below; here only the end counts.
     for (const actor of actors) void actor.finally(() => (this.#actors -= 1)).catch(() => undefined);
     while (this.#actors > 0) {
       await settled();

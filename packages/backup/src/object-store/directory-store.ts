@@ -46,7 +46,7 @@ export class DirectoryStore implements ObjectStore {
       await this.#ensureFolder(path.posix.dirname(name));
       const temporary = path.join(this.#root, temporaryFolder, randomUUID());
       try {
-        await writeSynced(temporary, content);
+        await writeFile(temporary, content, isShortLived(name));
         return await this.#publish(temporary, name);
       } finally {
         await unlink(temporary).catch(ignoreMissing);
@@ -66,7 +66,7 @@ export class DirectoryStore implements ObjectStore {
       const [ours, theirs] = await Promise.all([lstat(temporary), lstat(target)]);
       if (ours.ino !== theirs.ino || ours.dev !== theirs.dev) return 'exists';
     }
-    await syncFolder(path.dirname(target));
+    if (!isShortLived(name)) await syncFolder(path.dirname(target));
     return 'stored';
   }
 
@@ -108,6 +108,7 @@ export class DirectoryStore implements ObjectStore {
   async #release(name: string): Promise<void> {
     const handle = this.#open.get(name);
     this.#open.delete(name);
+    // One that could not be opened has been told to whoever asked for it, and needs no closing.
     await (await handle?.catch(() => undefined))?.close();
   }
 
@@ -152,7 +153,7 @@ export class DirectoryStore implements ObjectStore {
       await this.#release(name);
       const target = path.join(this.#root, name);
       await unlink(target).catch(ignoreMissing);
-      await syncFolder(path.dirname(target)).catch(ignoreMissing);
+      if (!isShortLived(name)) await syncFolder(path.dirname(target)).catch(ignoreMissing);
     } catch (cause) {
       throw this.#failed(`delete ${name}`, cause);
     }
@@ -211,12 +212,17 @@ export class DirectoryStore implements ObjectStore {
   }
 }
 
-async function writeSynced(file: string, content: Uint8Array): Promise<void> {
+/** A session means nothing after a power cut, which ended whoever was at work: waiting for the disk would be for nothing. */
+function isShortLived(name: string): boolean {
+  return name.startsWith('sessions/');
+}
+
+async function writeFile(file: string, content: Uint8Array, mayBeLost: boolean): Promise<void> {
   await using handle = await open(file, 'wx', 0o400);
   for (let done = 0; done < content.length; ) {
     done += (await handle.write(content, done, content.length - done)).bytesWritten;
   }
-  await handle.sync();
+  if (!mayBeLost) await handle.sync();
 }
 
 /** O_NONBLOCK: a FIFO planted in the directory must not make a reader wait for ever. */

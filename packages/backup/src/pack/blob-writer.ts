@@ -266,6 +266,7 @@ export class BlobWriter {
   /** One at a time: each takes what is unlisted when its turn comes. */
   async #storeSegment(): Promise<void> {
     const turn = this.#segmentTail.then(() => this.#storeSegmentNow());
+    // Whoever called gets the failure; the next segment stands alone.
     this.#segmentTail = turn.catch(() => undefined);
     await turn;
   }

@@ -50,6 +50,7 @@ export class StreamWriter {
 
   async #inTurn(work: () => Promise<void>): Promise<void> {
     const turn = this.#tail.then(work);
+    // Whoever called gets the failure; the next turn stands alone.
     this.#tail = turn.catch(() => undefined);
     await turn;
   }
