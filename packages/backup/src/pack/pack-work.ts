@@ -23,7 +23,7 @@ interface OpenPack {
   readonly memory: SharedArrayBuffer;
 }
 
-const mostSpare = 2;
+const mostSpare = 1;
 
 export class PackWork {
   readonly #keys: RepositoryKeys;

@@ -29,7 +29,7 @@ parentPort!.on('message', (message: { job: number; request: WorkerRequest } | Me
   const { job, request } = message;
   try {
     parentPort!.postMessage({ job, reply: work.do(request) });
-    if ('data' in request) garbage.note(request.data.byteLength);
+    garbage.note(request);
   } catch (cause) {
     // The error crosses as its code and text; the pool makes it an error again.
     parentPort!.postMessage({ job, failure: cause instanceof Error ? cause.message : String(cause) });
