@@ -5,17 +5,14 @@ import { newId } from '@corral/core/ids';
 import { storeErrors } from '@corral/store/errors';
 import { openMemoryStore } from '@corral/store/memory-store';
 import type { Store } from '@corral/store/store';
+import type { OperationEngineOptions } from './engine-options.ts';
 import {
   defineOperation,
   type OperationSnapshot,
   type OperationState,
   type StepContext,
 } from './operation.ts';
-import {
-  type OperationEngine,
-  type OperationEngineOptions,
-  openOperationEngine,
-} from './operation-engine.ts';
+import { type OperationEngine, openOperationEngine } from './operation-engine.ts';
 import { OperationHalt } from './operation-observer.ts';
 import { OperationRegistry } from './operation-registry.ts';
 

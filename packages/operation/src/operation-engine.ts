@@ -4,7 +4,7 @@
  */
 import { isCorralError } from '@corral/core/errors';
 import { newId } from '@corral/core/ids';
-import type { Store } from '@corral/store/store';
+import type { OperationEngineOptions, StartOptions } from './engine-options.ts';
 import { operationErrors } from './errors.ts';
 import { type FollowOptions, followAllOperations, followOperation } from './follow-operations.ts';
 import {
@@ -13,6 +13,7 @@ import {
   type OperationSnapshot,
   type RegisteredOperation,
 } from './operation.ts';
+import { type OperationFilter, pageOf } from './operation-filter.ts';
 import {
   cancelRefusal,
   type Execution,
@@ -22,52 +23,14 @@ import {
   type Transition,
   transition,
 } from './operation-machine.ts';
-import { OperationHalt, type OperationObserver } from './operation-observer.ts';
-import { newRecord, type OperationRecord, planOf, snapshot } from './operation-record.ts';
+import { OperationHalt } from './operation-observer.ts';
+import { ending, newRecord, type OperationRecord, planOf, snapshot } from './operation-record.ts';
 import { OperationRecords, type StoredOperation } from './operation-records.ts';
-import type { OperationRegistry } from './operation-registry.ts';
 import { OperationRunner } from './operation-runner.ts';
 import { watchOperations } from './operation-watch.ts';
 import { fromProblem, toProblem } from './problem.ts';
-import { defaultRetention, pruneOperations, type Retention } from './prune-operations.ts';
+import { defaultRetention, pruneOperations } from './prune-operations.ts';
 import { WaitingOperations } from './waiting-operations.ts';
-
-export interface OperationEngineOptions {
-  readonly store: Store;
-  readonly registry: OperationRegistry;
-  /** Name of the node: operations belong to it and are taken up by it alone. */
-  readonly owner: string;
-  readonly observer?: OperationObserver;
-  readonly limits?: Partial<MachineLimits>;
-  readonly progressIntervalMs?: number;
-  readonly retention?: Partial<Retention>;
-  /** Called after each state that was recorded here: for events and metrics. */
-  readonly onChange?: (operation: OperationSnapshot) => void;
-  /** Called with what the engine bears and goes on from, for the log. */
-  readonly onTrouble?: (error: unknown) => void;
-}
-
-export interface StartOptions {
-  readonly requestedBy?: string;
-  /** When a resource is held: refuse with operation.busy (the default), or wait for it. */
-  readonly whenBusy?: 'refuse' | 'queue';
-  /**
-   * A UUID chosen by the caller. If there is an operation with it already, that one is returned and nothing is
-   * started: so a step that starts an operation starts one, however often it runs.
-   */
-  readonly id?: string;
-  readonly signal?: AbortSignal;
-}
-
-export interface OperationFilter {
-  readonly state?: OperationSnapshot['state'] | undefined;
-  readonly target?: string | undefined;
-  readonly kind?: string | undefined;
-  /** Id of the last one of the page before. */
-  readonly after?: string | undefined;
-  readonly limit?: number | undefined;
-  readonly signal?: AbortSignal | undefined;
-}
 
 const defaultLimits: MachineLimits = { attempts: 8, firstDelayMs: 500, longestDelayMs: 30_000, crashes: 5 };
 
@@ -166,11 +129,10 @@ export class OperationEngine implements AsyncDisposable {
     filter: OperationFilter = {},
   ): Promise<{ items: readonly OperationSnapshot[]; next: string | null }> {
     const { operations } = await this.#records.list(filter.signal);
-    const newest = operations.map((operation) => operation.snapshot).toReversed();
-    const start = filter.after === undefined ? 0 : newest.findIndex(({ id }) => id === filter.after) + 1;
-    const found = newest.slice(start).filter((operation) => matches(operation, filter));
-    const items = found.slice(0, filter.limit);
-    return { items, next: items.length < found.length ? (items.at(-1)?.id ?? null) : null };
+    return pageOf(
+      operations.map((operation) => operation.snapshot),
+      filter,
+    );
   }
 
   follow(id: string, options: FollowOptions = {}): AsyncIterable<OperationSnapshot> {
@@ -420,14 +382,4 @@ export class OperationEngine implements AsyncDisposable {
   #trouble(e: unknown): void {
     this.#options.onTrouble?.(e);
   }
-}
-
-function ending(execution: Execution): Pick<OperationRecord, 'execution' | 'finishedAt'> {
-  return { execution, finishedAt: finalStates.has(execution.state) ? new Date().toISOString() : null };
-}
-
-function matches(operation: OperationSnapshot, filter: OperationFilter): boolean {
-  if (filter.state !== undefined && operation.state !== filter.state) return false;
-  if (filter.kind !== undefined && operation.kind !== filter.kind) return false;
-  return filter.target === undefined || operation.targets.includes(filter.target);
 }

@@ -2,7 +2,7 @@
 
 import { storeErrors } from '@corral/store/errors';
 import type { StoreEntry } from '@corral/store/store';
-import type { OperationSnapshot, Progress, RegisteredOperation } from './operation.ts';
+import { finalStates, type OperationSnapshot, type Progress, type RegisteredOperation } from './operation.ts';
 import { type LockTarget, lockTargets } from './operation-locks.ts';
 import { cancelRefusal, type Execution, newExecution, type OperationPlan } from './operation-machine.ts';
 
@@ -142,4 +142,9 @@ export function snapshot(
     output: record.output,
     revision,
   };
+}
+
+/** What a record says of an execution that may have ended. */
+export function ending(execution: Execution): Pick<OperationRecord, 'execution' | 'finishedAt'> {
+  return { execution, finishedAt: finalStates.has(execution.state) ? new Date().toISOString() : null };
 }

@@ -63,7 +63,7 @@ export const makeThing = defineOperation<{ root: string }, Results>({
 });
 
 export async function openDaemon(file: string, faults: readonly Fault[]) {
-  const store = openSqliteStore({ file });
+  const store = await openSqliteStore({ file });
   const engine = await openOperationEngine({
     store,
     registry: new OperationRegistry([makeThing]),

@@ -33,6 +33,17 @@ export class LeaseTable {
     return true;
   }
 
+  /** Its time is over, whatever was left of it. */
+  end(id: string): void {
+    const row = this.#rows.get(id);
+    if (row) row.endsAt = this.#clock.now();
+  }
+
+  /** Until its keys are deleted, also when it has ended. */
+  knows(id: string): boolean {
+    return this.#rows.has(id);
+  }
+
   has(id: string): boolean {
     return this.remainingMs(id) > 0;
   }

@@ -1,6 +1,9 @@
 /**
- * A store inside this process: leases, watches and checks over a ledger that keeps keys and their history.
- * Everything between two awaits is one step, so a transaction needs no further lock.
+ * A store inside this process: its state in memory, made to last by a journal.
+ *
+ * A change is evaluated at once on the state as it will be (`#ahead`), and written together with all others that
+ * came meanwhile: one flush for many. It shows in reads and watches, and its caller hears of it, only when it is
+ * written (`#written`). When a write fails, everything that was evaluated on it fails with it.
  */
 import { randomUUID } from 'node:crypto';
 import { ChangeSignal } from './change-signal.ts';
@@ -15,6 +18,7 @@ import {
 import type { Clock } from './clock.ts';
 import { storeErrors } from './errors.ts';
 import { evaluateTransaction } from './evaluate-transaction.ts';
+import type { Journal } from './journal.ts';
 import { LeaseTable } from './lease-table.ts';
 import type {
   CallOptions,
@@ -29,75 +33,71 @@ import type {
   WatchBatch,
   WatchOptions,
 } from './store.ts';
+import { type StateChange, type StateSnapshot, StoreState } from './store-state.ts';
 
-/** Keys, their history and the ids of leases. Synchronous; each change is atomic, or throws and changed nothing. */
-export interface Ledger {
-  readonly revision: number;
-  /** Watches after an earlier revision are refused. */
-  readonly compactedRevision: number;
-  get(key: string): StoreEntry | null;
-  /** Entries after `after` (null: from the first) in the order of keys, at most `limit` (null: all). */
-  page(prefix: string, after: string | null, limit: number | null): readonly StoreEntry[];
-  keysOfLease(leaseId: string): readonly string[];
-  /** The next revisions after this one that touch the prefix, each complete, at most `limit`. */
-  history(prefix: string, afterRevision: number, limit: number): readonly WatchBatch[];
-  /** Stores the changes of the next revision, and the end of a lease with them. */
-  commit(revision: number, events: readonly StoreEvent[], endedLease: string | null): void;
-  compact(revision: number): void;
-  leases(): readonly { readonly id: string; readonly ttlMs: number }[];
-  addLease(id: string, ttlMs: number): void;
-  close(): void;
-}
-
-/** Revisions read from the ledger at a time by a watch that is behind. */
+/** Revisions read at a time by a watch that is behind. */
 const watchChunk = 64;
 
 /** When keys of an ended lease could not be deleted, the next try. */
 const leaseRetryMs = 1_000;
 
+/** Waits in the queue of the journal. */
+interface Staged {
+  /** Null: nothing to write, but what was staged before it must be written before it is true. */
+  readonly change: StateChange | null;
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
+}
+
 export class LocalStore implements Store {
-  readonly #ledger: Ledger;
+  readonly #journal: Journal;
+  readonly #written: StoreState;
+  #ahead: StoreState;
   readonly #leases: LeaseTable;
+  readonly #ending = new Map<string, Promise<void>>();
   readonly #changed = new ChangeSignal();
+  #queue: Staged[] = [];
+  #writing: Promise<void> | null = null;
   #closed = false;
 
-  /** Leases found in the ledger get their whole time again, as etcd's do after a restart. */
-  constructor(ledger: Ledger, clock: Clock) {
-    this.#ledger = ledger;
-    this.#leases = new LeaseTable(clock, () => this.#onLeaseDue());
-    for (const { id, ttlMs } of ledger.leases()) this.#leases.start(id, ttlMs);
+  /** Leases of the snapshot get their whole time again, as etcd's do after a restart. */
+  constructor(snapshot: StateSnapshot, journal: Journal, clock: Clock) {
+    this.#journal = journal;
+    this.#written = new StoreState(snapshot);
+    this.#ahead = this.#written.clone();
+    this.#leases = new LeaseTable(clock, () => this.#endDueLeases());
+    for (const { id, ttlMs } of snapshot.leases) this.#leases.start(id, ttlMs);
   }
 
   async get(key: string, options: CallOptions = {}): Promise<StoreEntry | null> {
     checkKey(key);
     this.#enter(options.signal);
-    return this.#ledger.get(key);
+    return this.#written.get(key);
   }
 
   async list(prefix: string, options: ListOptions = {}): Promise<ListResult> {
     checkList(prefix, options);
     this.#enter(options.signal);
-    const { after = null, limit } = options;
-    const found = this.#ledger.page(prefix, after, limit === undefined ? null : limit + 1);
-    const more = limit !== undefined && found.length > limit;
-    return { entries: more ? found.slice(0, limit) : found, revision: this.#ledger.revision, more };
+    const { after = null, limit = Number.POSITIVE_INFINITY } = options;
+    const found = this.#written.entries(prefix, after, limit + 1);
+    const more = found.length > limit;
+    return { entries: more ? found.slice(0, limit) : found, revision: this.#written.revision, more };
   }
 
   async transact(transaction: Transaction, options: CallOptions = {}): Promise<TransactionResult> {
     checkTransaction(transaction);
     this.#enter(options.signal);
+    const ahead = this.#ahead;
     const reader = {
-      get: (key: string) => this.#ledger.get(key),
-      keys: (prefix: string) => this.#ledger.page(prefix, null, null).map((entry) => entry.key),
+      get: (key: string) => ahead.get(key),
+      keys: (prefix: string) => ahead.keys(prefix),
       hasLease: (id: string) => this.#leases.has(id),
     };
-    const { succeeded, events, entries } = evaluateTransaction(
-      transaction,
-      reader,
-      this.#ledger.revision + 1,
-    );
-    if (events.length > 0) this.#commit(events, null);
-    return { succeeded, revision: this.#ledger.revision, changes: events.length, entries };
+    const { succeeded, events, entries } = evaluateTransaction(transaction, reader, ahead.revision + 1);
+    const staged = events.length > 0 ? this.#commit(events, null) : this.#stage(null);
+    const { revision } = this.#ahead;
+    await unlessAborted(staged, options.signal);
+    return { succeeded, revision, changes: events.length, entries };
   }
 
   async *watch(prefix: string, options: WatchOptions): AsyncGenerator<WatchBatch, never> {
@@ -107,8 +107,8 @@ export class LocalStore implements Store {
     for (;;) {
       this.#enter(signal);
       this.#checkHistory(prefix, cursor);
-      const { revision } = this.#ledger;
-      const batches = this.#ledger.history(prefix, cursor, watchChunk);
+      const { revision } = this.#written;
+      const batches = this.#written.history(prefix, cursor, watchChunk);
       for (const batch of batches) {
         cursor = batch.revision;
         yield batch;
@@ -124,11 +124,12 @@ export class LocalStore implements Store {
     checkLeaseTime(ttlMs);
     this.#enter(options.signal);
     const id = randomUUID();
-    this.#ledger.addLease(id, ttlMs);
+    await unlessAborted(this.#stage({ type: 'grant', leaseId: id, ttlMs }), options.signal);
     this.#leases.start(id, ttlMs);
     const revoke = async (call: CallOptions = {}): Promise<void> => {
       this.#enter(call.signal);
-      if (this.#leases.has(id)) this.#endLease(id);
+      if (this.#leases.has(id)) this.#leases.end(id);
+      await unlessAborted(this.#endLease(id), call.signal);
     };
     return {
       id,
@@ -145,68 +146,124 @@ export class LocalStore implements Store {
 
   async revision(options: CallOptions = {}): Promise<number> {
     this.#enter(options.signal);
-    return this.#ledger.revision;
+    return this.#written.revision;
   }
 
   async compact(revision: number, options: CallOptions = {}): Promise<void> {
     checkRevision(revision);
     this.#enter(options.signal);
-    const present = this.#ledger.revision;
+    const { revision: present, compactedRevision } = this.#written;
     if (revision > present) throw storeErrors['future-revision']({ revision, present });
-    if (revision <= this.#ledger.compactedRevision) return;
-    this.#ledger.compact(revision);
-    this.#changed.notify();
+    if (revision > compactedRevision)
+      await unlessAborted(this.#stage({ type: 'compact', revision }), options.signal);
   }
 
+  /** What was begun is written first. */
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
     this.#leases.close();
     this.#changed.notify();
-    this.#ledger.close();
+    await this.#writing;
+    await this.#journal.close();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
 
-  /** What holds at every entrance: open, not aborted, and no lease past its end. */
+  /** What holds at every entrance: open, not aborted, and no lease past its end counts. */
   #enter(signal: AbortSignal | undefined): void {
     signal?.throwIfAborted();
     if (this.#closed) throw storeErrors.closed();
-    for (const id of this.#leases.due()) this.#endLease(id);
+    this.#endDueLeases();
   }
 
   #checkHistory(prefix: string, afterRevision: number): void {
-    const { revision: present, compactedRevision } = this.#ledger;
+    const { revision: present, compactedRevision } = this.#written;
     if (afterRevision < compactedRevision) {
       throw storeErrors.compacted({ prefix, afterRevision, compactedRevision });
     }
     if (afterRevision > present) throw storeErrors['future-revision']({ revision: afterRevision, present });
   }
 
-  #commit(events: readonly StoreEvent[], endedLease: string | null): void {
-    this.#ledger.commit(this.#ledger.revision + (events.length > 0 ? 1 : 0), events, endedLease);
-    this.#changed.notify();
+  #commit(events: readonly StoreEvent[], endedLease: string | null): Promise<void> {
+    const revision = this.#ahead.revision + (events.length > 0 ? 1 : 0);
+    return this.#stage({ type: 'commit', revision, events, endedLease });
   }
 
-  #endLease(id: string): void {
-    const modRevision = this.#ledger.revision + 1;
-    const keys = this.#ledger.keysOfLease(id);
-    this.#commit(
-      keys.map((key) => ({ type: 'delete', key, modRevision })),
-      id,
-    );
-    this.#leases.remove(id);
+  /** Resolves when it is written. */
+  #stage(change: StateChange | null): Promise<void> {
+    if (change) this.#ahead.apply(change);
+    else if (!this.#writing) return Promise.resolve();
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    this.#queue.push({ change, resolve, reject });
+    this.#writing ??= this.#write();
+    return promise;
   }
 
-  #onLeaseDue(): void {
-    try {
-      for (const id of this.#leases.due()) this.#endLease(id);
-    } catch {
-      // The store could not write (a full disk, say). The next call meets the same error and reports it to its
-      // caller; nobody waits here, so this only tries again.
-      this.#leases.postpone(leaseRetryMs);
+  async #write(): Promise<void> {
+    await null; // what comes in the same turn of the event loop shares the flush
+    while (this.#queue.length > 0) {
+      const batch = this.#queue;
+      this.#queue = [];
+      const changes = batch.flatMap(({ change }) => change ?? []);
+      try {
+        if (changes.length > 0) await this.#journal.write(changes);
+      } catch (e) {
+        this.#ahead = this.#written.clone();
+        for (const { reject } of [...batch, ...this.#queue.splice(0)]) reject(e);
+        continue;
+      }
+      for (const change of changes) this.#written.apply(change);
+      for (const { resolve } of batch) resolve();
+      this.#changed.notify();
     }
+    this.#writing = null;
+  }
+
+  #endLease(id: string): Promise<void> {
+    const ending = this.#ending.get(id) ?? this.#deleteLease(id);
+    this.#ending.set(id, ending);
+    return ending;
+  }
+
+  async #deleteLease(id: string): Promise<void> {
+    if (!this.#leases.knows(id)) return;
+    const modRevision = this.#ahead.revision + 1;
+    const keys = this.#ahead.keysOfLease(id);
+    try {
+      await this.#commit(
+        keys.map((key) => ({ type: 'delete', key, modRevision })),
+        id,
+      );
+      this.#leases.remove(id);
+    } finally {
+      this.#ending.delete(id);
+    }
+  }
+
+  #endDueLeases(): void {
+    for (const id of this.#leases.due()) {
+      if (this.#ending.has(id)) continue;
+      this.#endLease(id).catch(() => {
+        // The store could not write (a full disk, say). Whoever changes something meets the same error; nobody
+        // waits here, so this only tries again.
+        if (!this.#closed) this.#leases.postpone(leaseRetryMs);
+      });
+    }
+  }
+}
+
+/** Stops waiting when the signal aborts; what is waited for goes on. */
+async function unlessAborted(work: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
+  if (!signal) return work;
+  const aborted = Promise.withResolvers<never>();
+  const onAbort = (): void => aborted.reject(signal.reason);
+  signal.addEventListener('abort', onAbort, { once: true });
+  try {
+    await Promise.race([work, aborted.promise]);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
   }
 }

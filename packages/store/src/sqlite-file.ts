@@ -98,11 +98,6 @@ function checkContent(db: DatabaseSync, file: string): void {
     'SELECT max(coalesce((SELECT max(mod_revision) FROM entry), 0), compacted_revision) <= revision FROM store';
   if (single(db, latest) !== 1)
     throw storeErrors.damaged({ file, detail: 'its revision lies behind its entries' });
-  const rows = db.prepare(
-    `SELECT key, value, create_revision AS createRevision, mod_revision AS modRevision, lease_id AS leaseId, checksum
-      FROM entry UNION ALL SELECT key, value, create_revision, revision, lease_id, checksum FROM history`,
-  );
-  for (const row of rows.iterate()) checkRow(file, row as unknown as StoredRow & { checksum: number });
 }
 
 /** @throws store.damaged when the row is not as it was written */

@@ -113,9 +113,10 @@ function endTests(open: OpenFixture, timeout: number): void {
     await using fixture = await open();
     const { store } = fixture;
     const waiting = take(store, 'w/', await store.revision(), 2);
+    const ended = assert.rejects(waiting, (e) => isCorralError(e, 'store.closed'));
     await store.transact({ then: [put('w/a', '')] });
     await store.close();
-    await assert.rejects(waiting, (e) => isCorralError(e, 'store.closed'));
+    await ended;
   });
 }
 
