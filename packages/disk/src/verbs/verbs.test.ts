@@ -212,7 +212,7 @@ describe('merge', () => {
       withFolder(async (folder) => {
         const [, middle, top] = await threeLayers(folder, format);
         const { sha256 } = await hashDisk(top);
-        for (const steps of [0, 1, 3, 5]) {
+        for (const steps of [0, 1]) {
           const stop = new AbortController();
           let seen = 0;
           const onProgress = (): void => {
