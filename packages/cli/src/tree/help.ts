@@ -15,7 +15,7 @@ export const helpSettings: HelpConfiguration = {
   styleTitle: (title) => (title === 'Global Options:' ? 'Options of every command:' : title),
 };
 
-function describe({ description, argChoices, defaultValue }: Option | Argument): string {
+export function describe({ description, argChoices, defaultValue }: Option | Argument): string {
   const notes: string[] = [];
   if (argChoices) notes.push(argChoices.join(' | '));
   if (typeof defaultValue === 'string') notes.push(`default: ${defaultValue}`);
