@@ -2,21 +2,26 @@
  * A daemon of a test's own, on a data directory of its own, as a user would run it: `bin/corrald`. Everything that it
  * and its VMs started ends when it is disposed.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { promisify } from 'node:util';
 import { Client } from '@corral/api/client.gen';
 import { socketTransport } from '@corral/api/transport';
 import { projectRoot } from '../../tools/node-path.mjs';
 import { killProcessesOf } from './processes.ts';
 
+const execute = promisify(execFile);
+
 export interface HostOptions {
   /** Added to the daemon's environment. */
   readonly env?: Readonly<Record<string, string>>;
   readonly args?: readonly string[];
+  /** A volume of its own of this size for the data directory, in memory, so that it can be full. */
+  readonly volumeBytes?: number;
 }
 
 const startLimitMs = 60_000;
@@ -26,6 +31,7 @@ export class TestHost implements AsyncDisposable {
   readonly client: Client;
   #daemon: ChildProcess | null = null;
   #output = '';
+  #mounted = false;
 
   private constructor(data: string) {
     this.data = data;
@@ -35,6 +41,7 @@ export class TestHost implements AsyncDisposable {
   static async start(options: HostOptions = {}): Promise<TestHost> {
     const host = new TestHost(await mkdtemp(join(tmpdir(), 'corral-test-')));
     try {
+      if (options.volumeBytes !== undefined) await host.#mount(options.volumeBytes);
       await host.startDaemon(options);
       return host;
     } catch (cause) {
@@ -82,6 +89,11 @@ export class TestHost implements AsyncDisposable {
     }
   }
 
+  async #mount(bytes: number): Promise<void> {
+    await execute('mount', ['-t', 'tmpfs', '-o', `size=${bytes},mode=0711`, 'tmpfs', this.data]);
+    this.#mounted = true;
+  }
+
   get daemonPid(): number {
     return this.#daemon!.pid!;
   }
@@ -106,6 +118,7 @@ export class TestHost implements AsyncDisposable {
     this.client.close();
     if (this.#daemon) await this.endDaemon('SIGKILL');
     await killProcessesOf(this.data);
+    if (this.#mounted) await execute('umount', [this.data]);
     await rm(this.data, { recursive: true, force: true });
   }
 }

@@ -5,7 +5,7 @@
  * (Linux' Documentation/networking/tuntap.rst). Persistent: it is there again for the next start, and taken away
  * when the VM ends.
  */
-import { access } from 'node:fs/promises';
+import { access, chmod, stat } from 'node:fs/promises';
 import { hostErrors } from '../errors.ts';
 import { runCommand } from '../process/run-command.ts';
 
@@ -27,6 +27,19 @@ export async function createTap(tap: string, bridge: string, uid: number | null)
     await runCommand('ip', ['tuntap', 'add', 'dev', tap, 'mode', 'tap', 'vnet_hdr', ...owner]);
   }
   await runCommand('ip', ['link', 'set', 'dev', tap, 'master', bridge, 'up']);
+  await admitToTunDevice();
+}
+
+const tunDevice = '/dev/net/tun';
+const everybody = 0o666;
+
+/**
+ * udev gives the device this mode on every Debian (50-udev-default.rules); where no udev runs it is root's alone. It
+ * opens nothing by itself: the kernel asks for the owner of the TAP device or CAP_NET_ADMIN (tuntap.rst).
+ */
+async function admitToTunDevice(): Promise<void> {
+  const { mode } = await stat(tunDevice);
+  if ((mode & everybody) !== everybody) await chmod(tunDevice, everybody);
 }
 
 /** Repeatable. */
