@@ -143,3 +143,35 @@ export const hostErrors = defineErrors('host', {
       `${p.path} has ${p.freeBytes} bytes free; ${p.wantedBytes} bytes are needed. Free some space first.`,
   ),
 });
+
+export const chainErrors = defineErrors('chain', {
+  contradiction: error<{ holder: string; path: string }>(
+    500,
+    'Two records of a chain contradict each other',
+    (p) =>
+      `${p.holder} has ${p.path} in another place of the chain than the rest of the VM. Nothing was changed. Export what can still be read, and report this with the VM's settings file and its checkpoints' files.`,
+  ),
+  'layer-touched': error<{ vm: string; disk: string; path: string; reason: string }>(
+    409,
+    'A layer of a disk was touched',
+    (p) =>
+      `VM "${p.vm}", disk "${p.disk}": ${p.path} is not what Corral had sealed: ${p.reason}. Everything above it rests on its content, so the VM is not started. Put the original file back. If you know that the content is right, "corral volume check --vm ${p.vm} --accept" takes it as it is.`,
+  ),
+  'merge-failed': error<{ vm: string; disk: string; reason: string }>(
+    500,
+    'A merge failed',
+    (p) =>
+      `Merging layers of disk "${p.disk}" of VM "${p.vm}" failed: ${p.reason}. The chain is whole and the VM can be used; the merge is tried again.`,
+  ),
+  'cannot-fork': error<{ vm: string; disk: string }>(
+    409,
+    'The disk cannot be forked',
+    (p) =>
+      `Disk "${p.disk}" of VM "${p.vm}" is a device of the host: Corral can put no differencing disk on it, so neither a checkpoint nor a tracked backup is possible. Remove the disk from the VM, or copy its content to a disk of Corral's.`,
+  ),
+  'fork-failed': error<{ vm: string; reason: string }>(
+    500,
+    'The disks could not be forked',
+    (p) => `QEMU did not put new layers on the disks of VM "${p.vm}": ${p.reason}. The VM goes on as before.`,
+  ),
+});

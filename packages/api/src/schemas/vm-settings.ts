@@ -24,10 +24,22 @@ export const Slot = z
   .min(0)
   .max(slotCount - 1);
 
-/** A layer below the one that is written to. Never written while a VM runs on it. */
+/** What the file of a sealed layer was like: whoever touched it since is found out (docs/design/0006-disk-chains.md). */
+export const LayerSeal = z.strictObject({
+  lengthBytes: Bytes,
+  modifiedNs: z.string().regex(/^\d{1,20}$/),
+});
+
+/** A sealed layer below the one that is written to. */
 export const DiskLayer = z.strictObject({
+  /** Names what the disk held when the layer was sealed, whatever file holds it now. */
+  id: Id,
   format: DiskFormat,
   path: z.string().min(1).max(4096),
+  /** Belongs to an image: read by several VMs, merged into by none. */
+  shared: z.boolean(),
+  /** Null while a merge writes to it. */
+  seal: LayerSeal.nullable(),
 });
 
 export const DiskSettings = z.strictObject({
@@ -35,6 +47,8 @@ export const DiskSettings = z.strictObject({
   name: Name.max(20).describe('the serial number that the guest sees; virtio carries 20 characters'),
   bus: DiskBus,
   format: DiskFormat,
+  /** Of the layer that is written to. */
+  layerId: Id,
   /** Relative to the folder of `vm.json` when the file lies in it; absolute otherwise. */
   path: z.string().min(1).max(4096),
   sizeBytes: Bytes.min(1),
@@ -113,6 +127,7 @@ export const VmSettings = z.strictObject({
 });
 
 export type VmSettings = z.infer<typeof VmSettings>;
+export type LayerSeal = z.infer<typeof LayerSeal>;
 export type DiskLayer = z.infer<typeof DiskLayer>;
 export type DiskSettings = z.infer<typeof DiskSettings>;
 export type PortSettings = z.infer<typeof PortSettings>;

@@ -20,6 +20,7 @@ export function sampleDisk(change: Partial<DiskSettings> = {}): DiskSettings {
     format: 'qcow2',
     path: 'disks/root.qcow2',
     sizeBytes: 2 ** 30,
+    layerId: '00000000-0000-4000-8000-0000000000a1',
     parents: [],
     slot: 0,
     passThrough: false,

@@ -7,7 +7,13 @@ import { autostartWaves } from './autostart.ts';
 
 function record(name: string, autostart?: { order: number; delayMs: number }): VmRecord {
   const asked = request({ name, ...(autostart ? { autostart } : {}) });
-  return { settings: planVm(asked, countingFacts()).settings, uid: null, process: null, saved: null };
+  return {
+    settings: planVm(asked, countingFacts()).settings,
+    uid: null,
+    process: null,
+    saved: null,
+    checkpointId: null,
+  };
 }
 
 describe('the waves of an autostart', () => {

@@ -5,6 +5,7 @@ import type { Image, ImageBuild, ImageImport } from '@corral/api/schemas/image';
 import { newId } from '@corral/core/ids';
 import { imageErrors } from '@corral/image/errors';
 import type { OperationSnapshot } from '@corral/operation/operation';
+import { sealOf } from '../chain/seal.ts';
 import type { Requester, StartOperation } from '../operations.ts';
 import type { ImageFacts } from '../vm/plan-vm.ts';
 import {
@@ -60,7 +61,7 @@ export class ImageService {
     const folder = imageFolder(this.#host.directory, id);
     if (content.kind === 'disk') {
       const path = join(folder, `disk.${content.format}`);
-      return { id, profile, kind: 'disk', path, format: content.format, sizeBytes };
+      return { id, profile, kind: 'disk', path, format: content.format, sizeBytes, seal: await sealOf(path) };
     }
     const files = { kernel: join(folder, 'vmlinuz'), initrd: join(folder, 'initrd') };
     return { id, profile, kind: 'kernel', ...files, cmdline: content.cmdline };

@@ -13,6 +13,7 @@ const diskImage = {
   path: '/images/debian.qcow2',
   format: 'qcow2',
   sizeBytes: 2 ** 31,
+  seal: { lengthBytes: 200_000, modifiedNs: '1700000000000000000' },
 } as const;
 
 describe('the plan of a VM', () => {
@@ -49,7 +50,8 @@ describe('the plan of a VM', () => {
       root: { kind: 'copy', source: '/images/debian.qcow2', sourceFormat: 'qcow2' },
     });
     const linked = samplePlan({ disks: [], linked: true }, { image: diskImage });
-    assert.deepEqual(linked.settings.disks[0]?.parents, [{ path: '/images/debian.qcow2', format: 'qcow2' }]);
+    const { id, path, format, seal } = diskImage;
+    assert.deepEqual(linked.settings.disks[0]?.parents, [{ id, path, format, shared: true, seal }]);
   });
 
   it('enlarges the disk of an image and never makes it smaller', () => {

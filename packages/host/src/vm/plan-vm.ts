@@ -5,6 +5,7 @@
 import type { DiskSource, PortSource, VmCreate } from '@corral/api/schemas/vm';
 import {
   type DiskSettings,
+  type LayerSeal,
   type PortSettings,
   type Profile,
   slotCount,
@@ -22,6 +23,7 @@ export type ImageFacts = { readonly id: string; readonly profile: Profile } & (
       readonly path: string;
       readonly format: 'qcow2' | 'raw';
       readonly sizeBytes: number;
+      readonly seal: LayerSeal;
     }
 );
 
@@ -139,6 +141,7 @@ export function planDisk(
     name,
     bus,
     format: content.format,
+    layerId: facts.newId(),
     path: source.device ?? `disks/${name}.${content.format}`,
     sizeBytes: content.sizeBytes,
     parents: content.parents,
@@ -195,12 +198,19 @@ function copied(source: DiskSource, original: Original, bad: (reason: string) =>
   };
 }
 
-function linked(source: DiskSource, original: Original, bad: (reason: string) => Error): DiskContent {
+function linked(
+  source: DiskSource,
+  original: Extract<ImageFacts, { kind: 'disk' }>,
+  bad: (reason: string) => Error,
+): DiskContent {
   if (source.format === 'raw') throw bad('a differencing disk is qcow2, not raw.');
   return {
     format: 'qcow2',
     sizeBytes: enlarged(source, original, bad),
-    parents: [{ path: original.path, format: original.format }],
+    // The image's own id names its state: all VMs that are linked to it stand on the same.
+    parents: [
+      { id: original.id, format: original.format, path: original.path, shared: true, seal: original.seal },
+    ],
     making: { kind: 'linked', base: original.path, baseFormat: original.format },
   };
 }

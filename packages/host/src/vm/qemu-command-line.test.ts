@@ -57,6 +57,7 @@ describe("QEMU's command line", () => {
       path: '/images/base.qcow2',
       format: 'qcow2',
       sizeBytes: 2 ** 30,
+      seal: { lengthBytes: 1, modifiedNs: '1' },
     } as const;
     const { settings } = samplePlan({ disks: [], linked: true }, { image });
     const nodes = options(qemuCommandLine(settings, hostPart(settings)), '-blockdev');

@@ -72,15 +72,21 @@ export function parentBlockdevs(disk: DiskSettings, qemuPaths: readonly string[]
         driver: 'file',
         'node-name': layerFileNode(layer.path),
         filename: qemuPaths[index]!,
-        'read-only': true,
+        // Opened for writing only while a merge writes to it (QEMU's documentation, "blockdev", auto-read-only).
+        'auto-read-only': true,
+        locking: layer.shared ? 'auto' : 'on',
         aio: 'threads',
+        discard: 'unmap',
       },
       ...backingOption(layer, parentBelow(disk, index + 1)),
     }))
     .reverse();
 }
 
-function backingOption(layer: DiskLayer, backing: string | null): BlockdevOptions {
+function backingOption(
+  layer: { readonly format: DiskLayer['format'] },
+  backing: string | null,
+): BlockdevOptions {
   return layer.format === 'qcow2' ? { backing } : {};
 }
 

@@ -6,7 +6,13 @@ import { planVm } from './plan-vm.ts';
 import { type VmRecord, VmRecords } from './vm-record.ts';
 
 function record(name: string, facts = countingFacts()): VmRecord {
-  return { settings: planVm(request({ name }), facts).settings, uid: null, process: null, saved: null };
+  return {
+    settings: planVm(request({ name }), facts).settings,
+    uid: null,
+    process: null,
+    saved: null,
+    checkpointId: null,
+  };
 }
 
 describe('records of VMs', () => {

@@ -18,7 +18,8 @@ const Process = z.strictObject({
   applied: VmSettings,
 });
 
-const SavedMemory = z.strictObject({
+/** Memory that lies in a file, and what it takes to bring it back. */
+export const SavedMemory = z.strictObject({
   savedAt: z.string(),
   sizeBytes: z.int(),
   crc32: z.int(),
@@ -33,12 +34,15 @@ export const VmRecord = z.strictObject({
   uid: z.int().nullable(),
   process: Process.nullable(),
   saved: SavedMemory.nullable(),
+  /** The checkpoint that the present stands on. */
+  checkpointId: z.string().nullable(),
 });
 
+export type SavedMemory = z.infer<typeof SavedMemory>;
 export type VmRecord = z.infer<typeof VmRecord>;
 export type VmProcessRecord = z.infer<typeof Process>;
 
-const vmKey = (id: string): string => `vm/${id}`;
+export const vmKey = (id: string): string => `vm/${id}`;
 const nameKey = (name: string): string => `vm-name/${name}`;
 const uidKey = (uid: number): string => `vm-uid/${uid}`;
 
@@ -52,7 +56,7 @@ export class VmRecords {
   async find(nameOrId: string): Promise<VmRecord | null> {
     const named = await this.#store.get(nameKey(nameOrId));
     const entry = await this.#store.get(vmKey(named ? named.value : nameOrId.toLowerCase()));
-    return entry ? parse(entry) : null;
+    return entry ? parseVmRecord(entry) : null;
   }
 
   /** @throws vm.not-found */
@@ -64,7 +68,7 @@ export class VmRecords {
 
   async list(): Promise<VmRecord[]> {
     const { entries } = await this.#store.list('vm/');
-    return entries.map(parse);
+    return entries.map(parseVmRecord);
   }
 
   /** @throws vm.name-taken. Repeatable: the same id again is no error. */
@@ -91,7 +95,7 @@ export class VmRecords {
     for (;;) {
       const entry = await this.#store.get(vmKey(id));
       if (!entry) throw vmErrors['not-found']({ vm: id });
-      const before = parse(entry);
+      const before = parseVmRecord(entry);
       const after = change(before);
       const renamed = before.settings.name !== after.settings.name;
       const result = await this.#store.transact({
@@ -114,7 +118,7 @@ export class VmRecords {
   async delete(id: string): Promise<void> {
     const entry = await this.#store.get(vmKey(id));
     if (!entry) return;
-    const record = parse(entry);
+    const record = parseVmRecord(entry);
     await this.#store.transact({
       then: [
         { delete: vmKey(id) },
@@ -150,7 +154,7 @@ export class VmRecords {
   }
 }
 
-function puts(record: VmRecord): TransactionStep[] {
+export function puts(record: VmRecord): TransactionStep[] {
   const { id, name } = record.settings;
   return [
     { put: vmKey(id), value: JSON.stringify(record) },
@@ -158,6 +162,6 @@ function puts(record: VmRecord): TransactionStep[] {
   ];
 }
 
-function parse(entry: StoreEntry): VmRecord {
+export function parseVmRecord(entry: StoreEntry): VmRecord {
   return VmRecord.parse(JSON.parse(entry.value));
 }

@@ -74,7 +74,13 @@ export function vmClone(host: VmHost) {
         pivot: true,
         run: async ({ input, result }) => {
           const { settings } = input;
-          const record = { settings, uid: result('reserve-user').uid, process: null, saved: null };
+          const record = {
+            settings,
+            uid: result('reserve-user').uid,
+            process: null,
+            saved: null,
+            checkpointId: null,
+          };
           await writeSettingsFile(host.directory.vm(settings.id).settings, settings);
           await host.records.create(record);
           await host.emit('vm.cloned', subject(record), { from: input.sourceName });

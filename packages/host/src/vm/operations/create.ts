@@ -78,6 +78,7 @@ export function vmCreate(host: VmHost) {
             uid: result('reserve-user').uid,
             process: null,
             saved: null,
+            checkpointId: null,
           };
           await writeSettingsFile(host.directory.vm(input.settings.id).settings, input.settings);
           await host.records.create(record);
