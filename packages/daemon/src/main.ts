@@ -6,6 +6,7 @@ import { autostart } from '@corral/host/autostart/autostart';
 import { DataDirectory } from '@corral/host/data-directory';
 import { EventLog } from '@corral/host/event-log';
 import { watchSpace } from '@corral/host/vm/space-watcher';
+import { compactHistory } from '@corral/store/compact-history';
 import { openSqliteStore } from '@corral/store/sqlite-store';
 import { type Logger, pino } from 'pino';
 import packageJson from '../package.json' with { type: 'json' };
@@ -23,6 +24,8 @@ import { makeServices } from './wire/services.ts';
 import { vmMetrics } from './wire/vm-metrics.ts';
 
 const { version } = packageJson;
+/** So long a follower may be away and still take up where it was. */
+const historyKeptMs = 3_600_000;
 
 async function run(options: DaemonOptions, log: Logger, stop: AbortSignal): Promise<void> {
   await using stack = new AsyncDisposableStack();
@@ -95,6 +98,11 @@ async function run(options: DaemonOptions, log: Logger, stop: AbortSignal): Prom
 
   const background = [
     watchSpace(parts.host, log, stop),
+    compactHistory(store, {
+      keepMs: historyKeptMs,
+      onError: (cause) => log.warn({ err: cause }, 'the history of the store could not be shortened'),
+      signal: stop,
+    }),
     autostart({
       host: parts.host,
       store,

@@ -21,6 +21,7 @@ export const usage = `corrald - the host daemon of Corral
   --listen HOST:PORT  the HTTPS endpoint; default 127.0.0.1:7443, port 0 takes a free one
   --name NODE         how this host is called; default: its host name
 
+CORRAL_QEMU names the QEMU to run; default /usr/bin/qemu-system-x86_64.
 It prints "corrald ready" and its endpoints. SIGTERM and Ctrl-C end it; VMs run on.
 `;
 

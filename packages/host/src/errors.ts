@@ -117,7 +117,14 @@ export const hostErrors = defineErrors('host', {
   'qemu-missing': error<{ binary: string }>(
     500,
     'QEMU is missing',
-    (p) => `${p.binary} is not installed. Install the Debian package qemu-system-x86 ("npm start" does it).`,
+    (p) =>
+      `${p.binary} cannot be run. Install the Debian package qemu-system-x86 ("npm start" does it); if CORRAL_QEMU is set, it must name the program.`,
+  ),
+  'qemu-unusable': error<{ binary: string; lastWords: string }>(
+    500,
+    'QEMU does not start',
+    (p) =>
+      `${p.binary} ended before it could be asked anything. Its last words: ${p.lastWords || '(none)'}. Corral needs qemu-system-x86_64 7.2 or newer; reinstall the Debian package qemu-system-x86.`,
   ),
   'qemu-too-old': error<{ version: string; least: string }>(
     500,

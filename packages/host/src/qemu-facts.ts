@@ -5,8 +5,7 @@ import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { delay, withLimit } from '@corral/core/abort';
-import { isCorralError } from '@corral/core/errors';
+import { withLimit } from '@corral/core/abort';
 import { QmpClient } from '@corral/qmp/qmp-client';
 import { hostErrors } from './errors.ts';
 
@@ -22,7 +21,10 @@ export interface QemuFacts {
 const leastVersion: readonly [number, number] = [7, 2];
 const askLimitMs = 20_000;
 
-/** @throws host.qemu-missing, host.qemu-too-old */
+/** Of what it prints when it refuses to start. */
+const longestLastWords = 2_000;
+
+/** @throws host.qemu-missing, host.qemu-unusable, host.qemu-too-old */
 export async function askQemu(path: string, accelerator: 'kvm' | 'tcg'): Promise<QemuFacts> {
   const folder = await mkdtemp(join(tmpdir(), 'corral-qemu-'));
   const socket = join(folder, 'qmp.sock');
@@ -41,15 +43,24 @@ export async function askQemu(path: string, accelerator: 'kvm' | 'tcg'): Promise
       '-qmp',
       `unix:${socket},server=on,wait=off`,
     ],
-    { stdio: 'ignore' },
+    { stdio: ['ignore', 'ignore', 'pipe'] },
   );
+  let words = '';
+  child.stderr.on('data', (data: Buffer) => {
+    words = (words + data.toString()).slice(-longestLastWords);
+  });
   const failed = once(child, 'error').then(([cause]) => {
     throw hostErrors['qemu-missing']({ binary: path }, { cause });
   });
-  const exited = once(child, 'exit');
+  // All that it printed has been read when its streams are closed.
+  const exited = once(child, 'close');
+  const ended = exited.then(() => {
+    throw hostErrors['qemu-unusable']({ binary: path, lastWords: words.trim() });
+  });
   try {
     return await Promise.race([
       failed,
+      ended,
       withLimit('Asking QEMU what it can do', askLimitMs, undefined, (signal) => ask(path, socket, signal)),
     ]);
   } finally {
@@ -60,7 +71,7 @@ export async function askQemu(path: string, accelerator: 'kvm' | 'tcg'): Promise
 }
 
 async function ask(path: string, socket: string, signal: AbortSignal): Promise<QemuFacts> {
-  await using qmp = await connect(socket, signal);
+  await using qmp = await QmpClient.connect(socket, { starting: true, limitMs: askLimitMs, signal });
   const { major, minor, micro } = qmp.version.qemu;
   const version = `${major}.${minor}.${micro}`;
   if (major < leastVersion[0] || (major === leastVersion[0] && minor < leastVersion[1])) {
@@ -75,18 +86,6 @@ async function ask(path: string, socket: string, signal: AbortSignal): Promise<Q
     machineType: machines.find((machine) => machine.alias === 'q35')!.name,
     cpuModels: new Set(runnable.map(({ name }) => name)),
   };
-}
-
-/** The socket is there a moment before QEMU listens. */
-async function connect(socket: string, signal: AbortSignal): Promise<QmpClient> {
-  for (;;) {
-    try {
-      return await QmpClient.connect(socket, { signal });
-    } catch (cause) {
-      if (!isCorralError(cause, 'qmp.not-listening')) throw cause;
-      await delay(5, signal);
-    }
-  }
 }
 
 /**

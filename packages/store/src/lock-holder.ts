@@ -1,7 +1,10 @@
 /** Who holds a POSIX lock on a file, for the message that refuses a second daemon. */
 import { readdirSync, readFileSync, readlinkSync, realpathSync, statSync } from 'node:fs';
 
-/** "process 1234 (corrald)", or "another process" where /proc does not tell. */
+/** Of a command line, in a message. */
+const longestCommand = 200;
+
+/** "process 1234 (node .../main.ts --data DIR)", or "another process" where /proc does not tell. */
 export function describeLockHolder(file: string): string {
   try {
     const path = realpathSync(file);
@@ -10,11 +13,17 @@ export function describeLockHolder(file: string): string {
     );
     if (pid === undefined) return 'another process';
     if (pid === process.pid) return 'this same process';
-    return `process ${pid} (${readFileSync(`/proc/${pid}/comm`, 'utf8').trim()})`;
+    return `process ${pid} (${commandOf(pid)})`;
   } catch {
     // Without /proc, or when the holder ended meanwhile, the refusal stands and only its detail is missing.
     return 'another process';
   }
+}
+
+/** The whole command line: the name alone is that of a thread, the same for every program on Node. */
+function commandOf(pid: number): string {
+  const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').trim();
+  return command.length > longestCommand ? `${command.slice(0, longestCommand)}...` : command;
 }
 
 /** proc_locks(5): "1: POSIX  ADVISORY  WRITE 1234 fd:01:5678 0 EOF". */

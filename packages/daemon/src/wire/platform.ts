@@ -14,7 +14,8 @@ export interface Platform {
   readonly launchHost: () => Promise<LaunchHost>;
 }
 
-const qemuBinary = '/usr/bin/qemu-system-x86_64';
+/** CORRAL_QEMU names another one, such as a newer QEMU beside that of the distribution. */
+const qemuBinary = process.env['CORRAL_QEMU'] ?? '/usr/bin/qemu-system-x86_64';
 
 export function platformOf(directory: DataDirectory): Platform {
   const emulated = once(() => askQemu(qemuBinary, 'tcg'));

@@ -8,11 +8,10 @@
  *              │ guest shut down (status 'shutdown')  → QEMU is told to quit
  *              └ connection ends                      → process gone → 'off' (expected) or event vm.qemu-died
  */
-import { delay, withLimit } from '@corral/core/abort';
 import { isCorralError } from '@corral/core/errors';
 import type { EventSubject } from '@corral/core/events';
 import type { VmState } from '@corral/core/vm-actions';
-import { QmpClient } from '@corral/qmp/qmp-client';
+import { QmpClient, type QmpConnectOptions } from '@corral/qmp/qmp-client';
 import type { QmpEvent, QmpEventNamed } from '@corral/qmp/qmp-events';
 import type { DataDirectory } from '../data-directory.ts';
 import { vmErrors } from '../errors.ts';
@@ -54,7 +53,6 @@ export interface SupervisorOptions {
 /** Within this QEMU answers `quit`; after it the process is killed. */
 const quitLimitMs = 10_000;
 const attachLimitMs = 30_000;
-const socketPollMs = 5;
 
 export class VmSupervisor {
   readonly #options: SupervisorOptions;
@@ -91,15 +89,18 @@ export class VmSupervisor {
   }
 
   /** Connects to the monitor of a QEMU that runs. Repeatable. */
-  async attach(record: VmRecord, signal?: AbortSignal): Promise<QmpClient> {
+  attach(record: VmRecord, signal?: AbortSignal): Promise<QmpClient> {
+    return this.#attach(record, { limitMs: attachLimitMs, signal });
+  }
+
+  async #attach(record: VmRecord, options: QmpConnectOptions): Promise<QmpClient> {
     const { id, name } = record.settings;
     const known = this.#watched.get(id);
     if (known) return known.qmp;
     const { directory } = this.#options;
     const qmp = await QmpClient.connect(directory.socketAddress(directory.vm(id).qmpSocket), {
       peer: `the monitor of VM "${name}"`,
-      limitMs: attachLimitMs,
-      ...(signal ? { signal } : {}),
+      ...options,
     });
     const status: VmStatus = { state: 'starting', reason: null };
     const watched: Watched = { id, qmp, name, status, ioError: null, endExpected: false };
@@ -112,28 +113,38 @@ export class VmSupervisor {
   }
 
   /**
-   * Connects to a QEMU that was just started, as soon as it listens: its socket is there a moment before that.
+   * Connects to a QEMU that was just started, as soon as it listens.
    *
    * @throws vm.qemu-gone when it ends instead
    */
   async attachStarting(record: VmRecord, signal: AbortSignal): Promise<QmpClient> {
     const { name } = record.settings;
-    return withLimit(`Starting QEMU of VM "${name}"`, attachLimitMs, signal, async (limited) => {
-      for (;;) {
-        try {
-          return await this.attach(record, limited);
-        } catch (cause) {
-          const early = ['qmp.not-listening', 'qmp.connection-lost'].some((code) =>
-            isCorralError(cause, code),
-          );
-          if (!early) throw cause;
-          if (!record.process || !(await isAlive(record.process))) {
-            throw vmErrors['qemu-gone']({ vm: name }, { cause });
-          }
-        }
-        await delay(socketPollMs, limited);
+    const gone = (cause?: unknown): Error => vmErrors['qemu-gone']({ vm: name }, { cause });
+    if (!record.process) throw gone();
+    const ended = new AbortController();
+    const attached = new AbortController();
+    const watching = waitForExit(`QEMU of VM "${name}"`, record.process, attachLimitMs, attached.signal).then(
+      () => ended.abort(gone()),
+      // It has not ended within the limit, which is that of the connection too, or nobody waits for it any more.
+      () => undefined,
+    );
+    try {
+      return await this.#attach(record, {
+        starting: true,
+        limitMs: attachLimitMs,
+        signal: AbortSignal.any([signal, ended.signal]),
+      });
+    } catch (cause) {
+      // The socket closes a moment before the process has ended.
+      if (isCorralError(cause, 'qmp.connection-lost')) {
+        await watching;
+        if (ended.signal.aborted) throw gone(cause);
       }
-    });
+      throw cause;
+    } finally {
+      attached.abort();
+      await watching;
+    }
   }
 
   /** @throws vm.qemu-gone */

@@ -4,8 +4,9 @@ import { defineOperation } from '@corral/operation/operation';
 import { z } from 'zod';
 import { hostErrors } from '../../errors.ts';
 import { freeBytes } from '../../storage/free-space.ts';
-import { type MemoryFile, saveMemory } from '../memory-stream.ts';
+import { saveMemory } from '../memory-stream.ts';
 import { monitorOf, requireLegal, type VmHost } from '../vm-host.ts';
+import type { SavedMemory } from '../vm-record.ts';
 import { subject } from '../vm-supervisor.ts';
 import type { VmTarget } from './start.ts';
 
@@ -13,7 +14,7 @@ const Input = z.strictObject({ id: z.string(), name: z.string() });
 
 interface Results {
   check: { wasRunning: boolean };
-  'write-memory': MemoryFile & { qemuVersion: string };
+  'write-memory': Omit<SavedMemory, 'savedAt'>;
   record: null;
   'end-qemu': null;
 }
@@ -52,16 +53,9 @@ export function vmSave(host: VmHost) {
         name: 'record',
         pivot: true,
         run: async ({ input, result }) => {
-          const { qemuVersion, ...file } = result('write-memory');
-          await host.records.update(input.id, (record) => ({
-            ...record,
-            saved: record.process && {
-              ...file,
-              qemuVersion,
-              savedAt: new Date().toISOString(),
-              applied: record.process.applied,
-            },
-          }));
+          // Also when QEMU has died since: once its memory is written the disks are flushed and still.
+          const saved = { ...result('write-memory'), savedAt: new Date().toISOString() };
+          await host.records.update(input.id, (record) => ({ ...record, saved }));
           return null;
         },
         undo: async ({ input }) => {
@@ -95,7 +89,8 @@ async function writeMemory(
   id: string,
   signal: AbortSignal,
   progress: (doneBytes: number) => void,
-): Promise<MemoryFile & { qemuVersion: string }> {
+): Promise<Results['write-memory']> {
+  const record = await host.records.get(id);
   const qmp = await monitorOf(host, id, signal);
   const paths = host.directory.vm(id);
   await qmp.execute('stop', {}, { signal });
@@ -106,7 +101,7 @@ async function writeMemory(
     progress,
   });
   const { major, minor, micro } = qmp.version.qemu;
-  return { ...file, qemuVersion: `${major}.${minor}.${micro}` };
+  return { ...file, qemuVersion: `${major}.${minor}.${micro}`, applied: record.process!.applied };
 }
 
 /** After a migration that was cut short QEMU is 'paused' or 'postmigrate'; `cont` leads out of both. */
