@@ -3,14 +3,26 @@ import assert from 'node:assert/strict';
 import { rm, statfs, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import type { Client } from '@corral/api/client.gen';
+import type { Event } from '@corral/api/schemas/event';
 import { bootedGuest, hashInGuest, inGuest } from '../support/guests.ts';
-import { vmInState } from '../support/operations.ts';
+import { eventually, succeeded, vmInState } from '../support/operations.ts';
 import { TestHost } from '../support/test-host.ts';
 
 const MiB = 2 ** 20;
 
+/** Events are kept a moment after the state that they tell of is shown. */
+async function events(client: Client, type: string, count: number): Promise<readonly Event[]> {
+  const list = await eventually(
+    `${count} × ${type}`,
+    () => client.event.list({ type }),
+    ({ items }) => items.length >= count,
+  );
+  return list.items;
+}
+
 describe('a guest whose volume is full', () => {
-  it('is paused, says why, runs on when there is space, and has lost nothing', async () => {
+  it('is paused, says why once, runs on when there is space, and has lost nothing', async () => {
     await using host = await TestHost.start({ volumeBytes: 512 * MiB });
     const { client, data } = host;
     await bootedGuest(client, {
@@ -30,12 +42,17 @@ describe('a guest whose volume is full', () => {
     );
     const paused = await vmInState(client, 'a', 'paused');
     assert.match(paused.stateReason ?? '', /volume of disk "data" is full/);
-    const { items } = await client.event.list({ type: 'vm.paused-no-space' });
-    assert.equal(items[0]?.data['disk'], 'data');
+    const [told] = await events(client, 'vm.paused-no-space', 1);
+    assert.equal(told?.data['disk'], 'data');
+    // The volume is full, and the administrator can still make a change.
+    await succeeded(client, client.vm.update('a', { name: 'b' }, { ifMatch: '*' }));
 
     await rm(filler);
-    await vmInState(client, 'a', 'running');
-    await inGuest(client, 'a', 'until test -e /tmp/done; do sleep 0.1; done');
-    assert.equal(await hashInGuest(client, 'a', '/mnt/data/copy'), hash);
+    await vmInState(client, 'b', 'running');
+    await events(client, 'vm.resumed', 1);
+    await inGuest(client, 'b', 'until test -e /tmp/done; do sleep 0.1; done');
+    assert.equal(await hashInGuest(client, 'b', '/mnt/data/copy'), hash);
+    assert.equal((await events(client, 'vm.paused-no-space', 1)).length, 1);
+    assert.equal((await events(client, 'vm.resumed', 1)).length, 1);
   });
 });

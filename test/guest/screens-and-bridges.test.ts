@@ -1,23 +1,11 @@
 /** What a person sees of a guest, and guests that see each other. */
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
 import type { Duplex } from 'node:stream';
 import { describe, it } from 'node:test';
-import { promisify } from 'node:util';
+import { testBridge } from '../support/bridges.ts';
 import { bootedGuest, inGuest, microImage } from '../support/guests.ts';
 import { eventually, succeeded } from '../support/operations.ts';
 import { TestHost } from '../support/test-host.ts';
-
-const execute = promisify(execFile);
-
-/** A bridge of this test's own, gone when it is disposed. */
-async function testBridge(): Promise<AsyncDisposable & { readonly name: string }> {
-  const name = `ctest${randomBytes(3).toString('hex')}`;
-  await execute('ip', ['link', 'add', name, 'type', 'bridge']);
-  await execute('ip', ['link', 'set', name, 'up']);
-  return { name, [Symbol.asyncDispose]: async () => void (await execute('ip', ['link', 'delete', name])) };
-}
 
 describe('two guests on a bridge', () => {
   it('ping each other, through devices that their own users opened', async () => {
@@ -27,16 +15,15 @@ describe('two guests on a bridge', () => {
     const ports = [{ network: `bridge:${bridge.name}` }];
     await microImage(client);
     await Promise.all(['a', 'b'].map((name) => bootedGuest(client, { name, ports })));
-    await inGuest(client, 'a', 'ip addr add 192.0.2.1/24 dev eth0; ip link set eth0 up');
-    await inGuest(client, 'b', 'ip addr add 192.0.2.2/24 dev eth0; ip link set eth0 up');
+    await inGuest(client, 'a', 'ip addr add 198.51.100.1/24 dev eth0');
+    await inGuest(client, 'b', 'ip addr add 198.51.100.2/24 dev eth0');
     await eventually(
       'a reaches b',
-      () => client.guest.exec('a', { command: ['ping', '-c', '1', '-W', '2', '192.0.2.2'] }),
+      () => client.guest.exec('a', { command: ['ping', '-c', '1', '-W', '2', '198.51.100.2'] }),
       ({ exitCode }) => exitCode === 0,
     );
     for (const name of ['a', 'b']) await succeeded(client, client.vm.stop(name));
-    const { stdout } = await execute('ip', ['-o', 'link', 'show', 'master', bridge.name]);
-    assert.equal(stdout, '', 'the devices of both are gone');
+    assert.deepEqual(await bridge.devices(), [], 'the devices of both are gone');
   });
 
   it('is refused by name when the bridge is not there', async () => {

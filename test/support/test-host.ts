@@ -13,6 +13,7 @@ import { Client } from '@corral/api/client.gen';
 import { socketTransport } from '@corral/api/transport';
 import { projectRoot } from '../../tools/node-path.mjs';
 import { killProcessesOf } from './processes.ts';
+import { deleteTapsOf } from './taps.ts';
 
 const execute = promisify(execFile);
 
@@ -118,6 +119,7 @@ export class TestHost implements AsyncDisposable {
     this.client.close();
     if (this.#daemon) await this.endDaemon('SIGKILL');
     await killProcessesOf(this.data);
+    await deleteTapsOf(this.data);
     if (this.#mounted) await execute('umount', [this.data]);
     await rm(this.data, { recursive: true, force: true });
   }

@@ -27,11 +27,19 @@ const { version } = packageJson;
 /** So long a follower may be away and still take up where it was. */
 const historyKeptMs = 3_600_000;
 
+/** Enough for thousands of events and operations while an administrator frees space. */
+const storeReserveBytes = 16 * 2 ** 20;
+
 async function run(options: DaemonOptions, log: Logger, stop: AbortSignal): Promise<void> {
   await using stack = new AsyncDisposableStack();
   const startedAt = new Date().toISOString();
   await mkdir(options.dataDirectory, { recursive: true, mode: 0o711 });
-  const store = stack.use(await openSqliteStore({ file: join(options.dataDirectory, 'corral.db') }));
+  const store = stack.use(
+    await openSqliteStore({
+      file: join(options.dataDirectory, 'corral.db'),
+      reserveBytes: storeReserveBytes,
+    }),
+  );
   const directory = stack.use(new DataDirectory(options.dataDirectory));
   await directory.prepare();
   const identity = await hostIdentity(store, options.nodeName);

@@ -1,5 +1,8 @@
 /** Reads a state from the store file and writes changes into it (docs/formats/store.md, "The SQLite file"). */
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import { isCorralError } from '@corral/core/errors';
+import { storeErrors } from './errors.ts';
+import { SpaceReserve } from './space-reserve.ts';
 import { commitFailure, sqliteFailure } from './sqlite-failure.ts';
 import { checkRow, openStoreFile } from './sqlite-file.ts';
 import { rowChecksum, type StoredRow } from './sqlite-schema.ts';
@@ -28,17 +31,25 @@ const statements = {
 
 type Statements = { readonly [Name in keyof typeof statements]: StatementSync };
 
+export interface SqliteJournalOptions {
+  readonly maxBytes: number | undefined;
+  readonly reserveBytes: number | undefined;
+}
+
 export class SqliteJournal {
   readonly #file: string;
   readonly #db: DatabaseSync;
   readonly #statements: Statements;
+  readonly #reserve: SpaceReserve | null;
 
   /** @throws store.in-use, store.damaged, store.foreign, store.newer-version, store.input-output, store.full */
-  constructor(file: string, maxBytes: number | undefined) {
+  constructor(file: string, { maxBytes, reserveBytes }: SqliteJournalOptions) {
     this.#file = file;
     this.#db = openStoreFile(file, maxBytes);
     const prepared = Object.entries(statements).map(([name, sql]) => [name, this.#db.prepare(sql)]);
     this.#statements = Object.fromEntries(prepared) as Statements;
+    this.#reserve = reserveBytes === undefined ? null : new SpaceReserve(`${file}.reserve`, reserveBytes);
+    this.#reserve?.take();
   }
 
   /** @throws store.damaged when a row is not as it was written */
@@ -65,6 +76,16 @@ export class SqliteJournal {
 
   /** All in one transaction of SQLite, on the disk when it returns. */
   write(changes: readonly StateChange[]): void {
+    this.#reserve?.take();
+    try {
+      this.#write(changes);
+    } catch (cause) {
+      if (!isCorralError(cause, storeErrors.full.code) || !this.#reserve?.giveUp()) throw cause;
+      this.#write(changes);
+    }
+  }
+
+  #write(changes: readonly StateChange[]): void {
     let committing = false;
     try {
       this.#db.exec('BEGIN IMMEDIATE');

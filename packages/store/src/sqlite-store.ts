@@ -16,6 +16,8 @@ export interface SqliteStoreOptions {
   readonly clock?: Clock;
   /** The file grows no further; a change that needs more is refused with store.full. Default: as the disk allows. */
   readonly maxBytes?: number;
+  /** Space that FILE.reserve keeps, to be given up when the volume is full. Default: none. */
+  readonly reserveBytes?: number;
   /** Whether a thread of its own writes (the default), or the caller's, which then stands still meanwhile. */
   readonly thread?: boolean;
 }
@@ -32,8 +34,8 @@ interface Opened {
   readonly snapshot: StateSnapshot;
 }
 
-function openHere({ file, maxBytes }: SqliteStoreOptions): Opened {
-  const journal = new SqliteJournal(file, maxBytes);
+function openHere({ file, maxBytes, reserveBytes }: SqliteStoreOptions): Opened {
+  const journal = new SqliteJournal(file, { maxBytes, reserveBytes });
   try {
     const write = async (changes: readonly StateChange[]) => journal.write(changes);
     return { snapshot: journal.read(), journal: { write, close: async () => journal.close() } };
@@ -61,9 +63,9 @@ class JournalThread implements Journal {
   #waiting: { resolve: (answer: ThreadAnswer) => void; reject: (error: unknown) => void }[] = [];
   #failure: unknown = null;
 
-  constructor({ file, maxBytes }: SqliteStoreOptions) {
+  constructor({ file, maxBytes, reserveBytes }: SqliteStoreOptions) {
     this.#file = file;
-    const workerData: ThreadData = { file, maxBytes };
+    const workerData: ThreadData = { file, maxBytes, reserveBytes };
     const options = { workerData, name: 'store', execArgv: [] };
     this.#worker = new Worker(new URL('./sqlite-thread.ts', import.meta.url), options);
     this.#worker.on('message', (answer: ThreadAnswer) => this.#waiting.shift()?.resolve(answer));

@@ -4,12 +4,11 @@
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import { type CorralError, isCorralError } from '@corral/core/errors';
-import { SqliteJournal } from './sqlite-journal.ts';
+import { SqliteJournal, type SqliteJournalOptions } from './sqlite-journal.ts';
 import type { StateChange, StateSnapshot } from './store-state.ts';
 
-export interface ThreadData {
+export interface ThreadData extends SqliteJournalOptions {
   readonly file: string;
-  readonly maxBytes: number | undefined;
 }
 
 export type ThreadRequest =
@@ -32,8 +31,8 @@ let journal: SqliteJournal | undefined;
 function perform(request: ThreadRequest): StateSnapshot | null {
   switch (request.type) {
     case 'open': {
-      const { file, maxBytes } = workerData as ThreadData;
-      journal = new SqliteJournal(file, maxBytes);
+      const { file, ...options } = workerData as ThreadData;
+      journal = new SqliteJournal(file, options);
       return journal.read();
     }
     case 'write':

@@ -253,15 +253,13 @@ export class VmSupervisor {
   }
 
   async #refresh(watched: Watched): Promise<void> {
-    const { status } = await watched.qmp.execute('query-status');
+    let { status } = await watched.qmp.execute('query-status');
     if (status === 'io-error' && !watched.ioError) {
       const found = await findIoError(watched.qmp);
-      if (found && !watched.ioError) {
-        watched.ioError = found;
-        await this.#tellIoError(watched, found);
-      }
+      if (found) this.#noteIoError(watched, found);
+      // It may have gone on while its devices were asked.
+      ({ status } = await watched.qmp.execute('query-status'));
     }
-    if (status === 'running') watched.ioError = null;
     watched.status = statusOfQemu(status, watched.ioError?.reason ?? null);
     this.#changed();
     if (status === 'shutdown') this.#inBackground(this.#finishShutdown(watched));
@@ -280,8 +278,11 @@ export class VmSupervisor {
       case 'RESET':
         if (event.data.guest) this.#inBackground(this.#options.emit('vm.guest-reset', subjectOf(watched)));
         break;
-      case 'STOP':
       case 'RESUME':
+        // Not by the status 'running', which QEMU also has between the error's event and the stop that follows it.
+        watched.ioError = null;
+        break;
+      case 'STOP':
       case 'SHUTDOWN':
       case 'SUSPEND':
       case 'WAKEUP':
@@ -325,17 +326,23 @@ export class VmSupervisor {
 
   async #onIoError(watched: Watched, data: QmpEventNamed<'BLOCK_IO_ERROR'>['data']): Promise<void> {
     const record = await this.#options.records.get(watched.id);
-    const ioError = ioErrorOfEvent(data, record.process?.applied ?? record.settings);
+    this.#noteIoError(watched, ioErrorOfEvent(data, record.process?.applied ?? record.settings));
+    await this.#refresh(watched);
+  }
+
+  /** One stop is told once, though QEMU may report every request that failed. */
+  #noteIoError(watched: Watched, ioError: IoError): void {
     if (watched.ioError) return;
     watched.ioError = ioError;
-    await this.#tellIoError(watched, ioError);
-    await this.#refresh(watched);
+    this.#inBackground(this.#tellIoError(watched, ioError));
   }
 
   async #tellIoError(watched: Watched, ioError: IoError): Promise<void> {
     const { emit, records, directory } = this.#options;
-    if (!ioError.full)
-      return void (await emit('vm.paused-io-error', subjectOf(watched), { reason: ioError.reason }));
+    if (!ioError.full) {
+      await emit('vm.paused-io-error', subjectOf(watched), { reason: ioError.reason });
+      return;
+    }
     const { settings } = await records.get(watched.id);
     const disk = settings.disks.find(({ name }) => name === ioError.disk);
     const path = disk ? directory.resolveInVm(watched.id, disk.path) : directory.vm(watched.id).folder;
