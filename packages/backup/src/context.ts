@@ -6,6 +6,7 @@ import { RepositoryIndex } from './index/repository-index.ts';
 import type { ObjectStore } from './object-store/object-store.ts';
 import { type BlobLocator, BlobReader, type PackPlace } from './pack/blob-reader.ts';
 import { WorkerPool } from './pack/worker-pool.ts';
+import { CachedBlocks } from './point/cached-blocks.ts';
 import { Session, type SessionContent } from './session/session.ts';
 import { firstState, type RepositoryState, readState } from './state/state.ts';
 import { CachedNodes } from './tree/cached-nodes.ts';
@@ -29,6 +30,8 @@ export class RepositoryContext implements BlobLocator {
   readonly reader: BlobReader;
   /** Nodes through a cache. */
   readonly nodes: NodeSource;
+  /** Single blocks through a cache, for readers that jump. */
+  readonly blocks: CachedBlocks;
   state: RepositoryState = firstState;
   /** Why the newest state cannot be read, if so: then this repository is for reading only. */
   stateDamage: Error | null = null;
@@ -46,6 +49,7 @@ export class RepositoryContext implements BlobLocator {
     this.pool = new WorkerPool(parts.keys, parts.workers);
     this.reader = new BlobReader(parts.store, parts.keys, this);
     this.nodes = new CachedNodes(this.reader);
+    this.blocks = new CachedBlocks(this.reader);
   }
 
   get isAppendOnly(): boolean {

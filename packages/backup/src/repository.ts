@@ -12,6 +12,7 @@ import { formatConfig, parseConfig, type RepositoryConfig } from './format/confi
 import { formatTextObject } from './format/text-object.ts';
 import { keyName, listKeySlots } from './key-management.ts';
 import { listAll, type ObjectStore } from './object-store/object-store.ts';
+import { HeldPoint } from './point/held-point.ts';
 import { listPoints, type Point, type PointListing, pinsOf, readPoint } from './point/point.ts';
 import { PointReader } from './point/point-reader.ts';
 import { type NewPoint, PointWriter } from './point/point-writer.ts';
@@ -119,6 +120,11 @@ export class Repository implements AsyncDisposable {
     const point = await this.point(id, signal);
     await this.context.refresh(signal);
     return new PointReader(this.context, point);
+  }
+
+  /** Opens a point and keeps what it consists of while it is open: for restores and exports that take long. */
+  async holdPoint(id: string, signal?: AbortSignal): Promise<HeldPoint> {
+    return await HeldPoint.open(this, id, signal);
   }
 
   /** Keeps what a point consists of from being pruned while it is read, even if it is deleted. */

@@ -137,7 +137,7 @@ class Check {
     });
     for (const [name, cause] of (await listKeySlots(store, signal)).damaged)
       this.#add(name, 'damaged', cause.message);
-    for (const prefix of ['states/', 'sessions/', 'locks/']) {
+    for (const prefix of ['states/', 'sessions/', 'locks/', 'verifications/']) {
       for (const { name } of await listAll(store, prefix, signal)) {
         await this.#try(name, async () => {
           openDocument(keys, name, await store.read(name, undefined, signal));
@@ -152,8 +152,7 @@ class Check {
       await work();
     } catch (cause) {
       if (!isLoss(cause)) throw cause;
-      const mayEnd = name.startsWith('sessions/') || name.startsWith('states/') || name.startsWith('locks/');
-      if (mayEnd && kindOf(cause) === 'missing') return;
+      if (/^(sessions|states|locks|verifications)\//.test(name) && kindOf(cause) === 'missing') return;
       this.#add(name, kindOf(cause), cause instanceof Error ? cause.message : String(cause));
     }
   }

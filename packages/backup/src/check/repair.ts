@@ -188,7 +188,7 @@ class Repair {
     const damaged = found.report.problems
       .filter(({ kind }) => kind === 'damaged')
       .map(({ object }) => object);
-    const removable = damaged.filter((name) => /^(sessions|states|keys)\//.test(name));
+    const removable = damaged.filter((name) => /^(sessions|states|keys|verifications)\//.test(name));
     return await this.#removeAll(removable);
   }
 }

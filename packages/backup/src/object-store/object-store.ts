@@ -77,7 +77,7 @@ const uuid = '[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}';
 /** docs/formats/repository.md, "Names". Anchored: a name is of the repository as a whole or not at all. */
 const objectName = new RegExp(
   `^(?:config|keys/${uuid}|packs/([0-9a-f]{2})/\\1[0-9a-f]{62}|index/[0-9a-f]{64}|points/${uuid}|` +
-    `states/\\d{10}|sessions/${uuid}/\\d{8}|locks/${uuid}/\\d{15})$`,
+    `states/\\d{10}|sessions/${uuid}/\\d{8}|(?:locks|verifications)/${uuid}/\\d{15})$`,
 );
 
 export function isObjectName(name: string): boolean {

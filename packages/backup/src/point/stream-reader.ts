@@ -3,7 +3,7 @@ import type { RepositoryContext } from '../context.ts';
 import { repositoryErrors } from '../errors.ts';
 import { blockBytes, fanOut } from '../format/config.ts';
 import { blockId } from '../pack/blob.ts';
-import { entrySpan, isZeroId, nodeEntry } from '../tree/geometry.ts';
+import { blockLength, entrySpan, isZeroId, nodeEntry } from '../tree/geometry.ts';
 import { readNodeAt } from '../tree/node-source.ts';
 import { type BlockEntry, type Tree, walkBlocks, walkDifferences } from '../tree/tree-walk.ts';
 import { type PointStream, treeOf } from './point.ts';
@@ -62,7 +62,8 @@ export class StreamReader {
       const take = Math.min(blockBytes - within, length - done);
       const id = await this.blockId(block, signal);
       if (!isZeroId(id)) {
-        const content = await this.#context.reader.read(id, 'block', signal);
+        const content = await this.#context.blocks.read(id, signal);
+        this.#checkBlock(block, content);
         content.copy(result, done, within, within + take);
       }
       done += take;
@@ -75,9 +76,11 @@ export class StreamReader {
     return walkBlocks(this.#context.nodes, this.tree, first, end, signal);
   }
 
-  /** The ranges that are not zero, in order, as few as possible. */
-  async *extents(signal?: AbortSignal): AsyncIterable<Extent> {
-    yield* this.#join(this.blocks(0, this.tree.blocks, signal));
+  /** The ranges that are not zero, in order, as few as possible; of a part of the disk, to whole blocks, if one is given. */
+  async *extents(signal?: AbortSignal, part?: Extent): AsyncIterable<Extent> {
+    const first = part ? Math.floor(part.offset / blockBytes) : 0;
+    const end = part ? Math.ceil((part.offset + part.length) / blockBytes) : this.tree.blocks;
+    yield* this.#join(this.blocks(first, end, signal));
   }
 
   /** The ranges in which this disk differs from an older one of the same size. */
@@ -108,6 +111,13 @@ export class StreamReader {
       }
     }
     if (current) yield current;
+  }
+
+  /** A hostile point may name a block of another length; its id is right all the same. */
+  #checkBlock(block: number, content: Buffer): void {
+    if (content.length === blockLength(this.sizeBytes, block)) return;
+    const reason = `block ${block} has the wrong length`;
+    throw repositoryErrors['object-damaged']({ name: this.name, reason });
   }
 
   #checkRange(offset: number, length: number): void {

@@ -49,12 +49,24 @@ export async function prune(context: RepositoryContext, options: PruneOptions = 
   try {
     context.throwIfAppendOnly();
     const result = await new Prune(context, session, options).run();
+    await removeStrays(context, options.signal);
     await context.store.tidy?.(options.signal);
     await context.refresh();
     return result;
   } finally {
     await session.end();
   }
+}
+
+/** A deletion of a point that was cut short leaves what lay beside it. */
+async function removeStrays(context: RepositoryContext, signal?: AbortSignal): Promise<void> {
+  const strays = await listAll(context.store, 'verifications/', signal);
+  if (strays.length === 0) return;
+  const points = new Set(
+    (await listAll(context.store, 'points/', signal)).map(({ name }) => name.slice(-36)),
+  );
+  for (const { name } of strays)
+    if (!points.has(name.split('/')[1]!)) await context.store.delete(name, signal);
 }
 
 interface Look {

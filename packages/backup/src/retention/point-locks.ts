@@ -73,6 +73,8 @@ export async function deletePoint(
     throw repositoryErrors.locked({ point: id, until: until.toISOString() });
   }
   await context.store.delete(pointName(id), signal);
-  for (const { name } of await listAll(context.store, `locks/${id}/`, signal))
-    await context.store.delete(name, signal);
+  for (const prefix of [`locks/${id}/`, `verifications/${id}/`]) {
+    for (const { name } of await listAll(context.store, prefix, signal))
+      await context.store.delete(name, signal);
+  }
 }
