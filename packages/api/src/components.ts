@@ -8,6 +8,16 @@ import { TokenPage } from './routes/token-routes.ts';
 import { DiskPage } from './routes/vm-disk-routes.ts';
 import { PortPage } from './routes/vm-port-routes.ts';
 import { VmPage } from './routes/vm-routes.ts';
+import { VolumePage } from './routes/volume-routes.ts';
+import {
+  Checkpoint,
+  CheckpointApply,
+  CheckpointCreate,
+  CheckpointExport,
+  CheckpointPage,
+  CheckpointPatch,
+  CheckpointPresent,
+} from './schemas/checkpoint.ts';
 import { Event, EventSubject } from './schemas/event.ts';
 import {
   GuestAddress,
@@ -44,6 +54,16 @@ import {
 } from './schemas/vm.ts';
 import { Autostart, DiskSettings, KernelBoot, PortSettings, VmVersion } from './schemas/vm-settings.ts';
 
+import {
+  Volume,
+  VolumeAdd,
+  VolumeCapabilities,
+  VolumeCheck,
+  VolumeFinding,
+  VolumeOwner,
+  VolumePatch,
+  VolumeSeize,
+} from './schemas/volume.ts';
 export const components: Readonly<Record<string, z.ZodType>> = {
   Accelerator,
   Autostart,
@@ -96,3 +116,12 @@ export const components: Readonly<Record<string, z.ZodType>> = {
   VmShutdown,
   VmVersion,
 };
+  Volume,
+  VolumeAdd,
+  VolumeCapabilities,
+  VolumeCheck,
+  VolumeFinding,
+  VolumeOwner,
+  VolumePage,
+  VolumePatch,
+  VolumeSeize,

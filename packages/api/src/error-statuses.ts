@@ -40,6 +40,16 @@ export const errorStatuses = {
   'vm.not-found': 404,
   'vm.port-exists': 409,
   'vm.port-not-found': 404,
+  'volume.bad-root': 400,
+  'volume.below-reserve': 507,
+  'volume.exists': 409,
+  'volume.foreign': 409,
+  'volume.in-use': 409,
+  'volume.local': 409,
+  'volume.not-found': 404,
+  'volume.released': 409,
+  'volume.running': 409,
+  'volume.unavailable': 409,
 } as const satisfies Readonly<Record<string, number>>;
 
 export type ContractError = keyof typeof errorStatuses;

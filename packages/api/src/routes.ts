@@ -13,10 +13,12 @@ import { vmRoutes } from './routes/vm-routes.ts';
 import { vmScreenRoutes } from './routes/vm-screen-routes.ts';
 
 export const routes = {
+import { volumeRoutes } from './routes/volume-routes.ts';
   ...hostRoutes,
   ...imageRoutes,
   ...vmRoutes,
   ...vmDiskRoutes,
+  ...volumeRoutes,
   ...vmPortRoutes,
   ...vmScreenRoutes,
   ...guestRoutes,

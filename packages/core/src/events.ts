@@ -8,7 +8,7 @@ export type EventSeverity = (typeof eventSeverities)[number];
 
 /** What an event is about, as it was called then. */
 export interface EventSubject {
-  readonly kind: 'vm' | 'image' | 'host' | 'operation' | 'token';
+  readonly kind: 'vm' | 'image' | 'volume' | 'host' | 'operation' | 'token';
   readonly id: string;
   readonly name: string;
 }
@@ -189,6 +189,47 @@ export const eventTypes = {
 } satisfies Record<string, EventDefinition<never>>;
 
 export type EventType = keyof typeof eventTypes;
+  'volume.added': event<{ path: string; fileSystem: string }>(
+    'info',
+    'Volume added',
+    (volume, d) => `Volume ${volume} (${d.fileSystem} at ${d.path}) was added and belongs to this host.`,
+  ),
+  'volume.changed': event<{ reserveBytes: number }>(
+    'info',
+    'Volume changed',
+    (volume, d) => `The reserve of volume ${volume} is ${d.reserveBytes} bytes.`,
+  ),
+  'volume.removed': event<{ path: string }>(
+    'info',
+    'Volume removed',
+    (volume, d) => `Volume ${volume} at ${d.path} was removed; it belongs to no host.`,
+  ),
+  'volume.released': event<{ path: string }>(
+    'info',
+    'Volume released',
+    (volume, d) => `Volume ${volume} at ${d.path} was released; another host may take it.`,
+  ),
+  'volume.seized': event<{ path: string; from: string }>(
+    'warning',
+    'Volume seized',
+    (volume, d) => `Volume ${volume} at ${d.path} was taken from ${d.from}.`,
+  ),
+  'volume.lost': event<{ path: string; reason: string }>(
+    'error',
+    'Volume lost',
+    (volume, d) => `No VM starts from volume ${volume} at ${d.path} any more: ${d.reason}`,
+  ),
+  'volume.back': event<{ path: string }>(
+    'info',
+    'Volume is back',
+    (volume, d) => `Volume ${volume} at ${d.path} is there and belongs to this host.`,
+  ),
+  'volume.below-reserve': event<{ path: string; freeBytes: number; reserveBytes: number }>(
+    'warning',
+    'The reserve of a volume is reached',
+    (volume, d) =>
+      `Volume ${volume} at ${d.path} has ${d.freeBytes} bytes free, less than its reserve of ${d.reserveBytes}. New disks, copies and checkpoints are refused; VMs run on until it is full. Free some space.`,
+  ),
 
 type DataOf<T extends EventType> = (typeof eventTypes)[T] extends EventDefinition<infer D> ? D : never;
 

@@ -74,3 +74,11 @@ export function zeroRange(fd: number, offset: number, length: number): Promise<v
 export function reserve(fd: number, offset: number, length: number): Promise<void> {
   return fallocate(fd, 0, offset, length);
 }
+
+/** Memory whose address is a multiple of `alignment`, a power of two: what open(2) asks for with O_DIRECT. */
+export function alignedBuffer(bytes: number, alignment: number): Buffer {
+  const memory = Buffer.from(new ArrayBuffer(bytes + alignment));
+  const misaligned = Number(koffi.address(memory) % BigInt(alignment));
+  const start = (alignment - misaligned) % alignment;
+  return memory.subarray(start, start + bytes);
+}
