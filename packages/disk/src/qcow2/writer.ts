@@ -264,8 +264,19 @@ export class Qcow2Writer {
     // What sticks out at either end is less than a grain.
     const first = Math.ceil(from / geometry.grainBytes) * geometry.grainBytes;
     const last = Math.floor(to / geometry.grainBytes) * geometry.grainBytes;
-    if (from < first) await this.zero(index, start + from, start + first, options);
-    if (last < to) await this.zero(index, start + last, start + to, options);
+    await this.#zeroPart(index, start + from, start + first, hasParent, options);
+    await this.#zeroPart(index, start + last, start + to, hasParent, options);
+  }
+
+  async #zeroPart(
+    index: number,
+    from: number,
+    to: number,
+    hasParent: boolean,
+    options: SignalOptions,
+  ): Promise<void> {
+    if (from >= to || (await this.#readsZero(index, from, to, hasParent))) return;
+    await this.write(index, Buffer.alloc(to - from), from, options);
   }
 
   /** Grains of one cluster become zero without being written. False if the format cannot say so here. */
