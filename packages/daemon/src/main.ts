@@ -62,6 +62,7 @@ async function run(options: DaemonOptions, log: Logger, stop: AbortSignal): Prom
   stack.defer(() => parts.host.agents.close());
   stack.defer(() => parts.host.supervisor.close());
   stack.use(parts.engine);
+  stack.use(parts.host.chains);
 
   let endpoints: readonly string[] = [];
   const tokens = new Tokens({ store, events });
@@ -84,6 +85,7 @@ async function run(options: DaemonOptions, log: Logger, stop: AbortSignal): Prom
   const busy = unfinished.flatMap(({ targets }) => targets.map((target) => target.replace(/^vm\//, '')));
   await parts.host.supervisor.adoptAll(new Set(busy));
   await parts.engine.resumeAll();
+  parts.host.chains.start();
 
   const servers = await startHttpServers({
     handlers,

@@ -1,9 +1,11 @@
 /**
  * The first look at an image from elsewhere, before any other program sees it (docs/architecture.md, invariant 5):
- * what it is, and whether it stands alone.
+ * what it is, and whether it stands alone or on parents that the format proves.
  */
 import { stat } from 'node:fs/promises';
 import { formatSize } from '@corral/core/units';
+import { type ChainLayer, walkChain } from './chain.ts';
+import { ChainDisk } from './chain-disk.ts';
 import type { DiskFormat, DiskInfo, SignalOptions } from './disk.ts';
 import { diskDrivers, driverOf, readEnds } from './drivers.ts';
 import { diskErrors } from './errors.ts';
@@ -13,12 +15,20 @@ export interface ForeignOptions extends SignalOptions {
   readonly format?: DiskFormat | undefined;
   /** 64 TiB by default. */
   readonly maxBytes?: number | undefined;
+  /**
+   * Follow parents in the image's own folder. Each must be proved by the identity that its child stores (VHD, VHDX):
+   * a name alone, all that qcow2 has, could make any file of that folder part of the disk.
+   */
+  readonly provedParents?: boolean | undefined;
 }
 
 export interface ForeignImage {
+  /** Of the image itself, whatever it rests on. */
   readonly info: DiskInfo;
-  /** Guest-visible bytes that the file holds as data. */
+  /** Bytes that the file, and those it rests on, hold as data. */
   readonly allocatedBytes: number;
+  /** Topmost first; one unless parents were asked for. */
+  readonly files: readonly string[];
 }
 
 const defaultMaxBytes = 2 ** 46;
@@ -41,42 +51,89 @@ const otherFormats: readonly { readonly name: string; readonly magic: string; re
 ];
 
 /**
- * Opens the image read-only, checks its structure and refuses what would make it depend on, or reveal, anything else.
+ * Opens the image read-only and refuses what would make it depend on, or reveal, anything else.
  *
- * @throws disk.foreign-refused; disk.unsupported-feature; disk.corrupt; disk.truncated; disk.unknown-format
+ * @throws disk.foreign-refused; disk.unsupported-feature; disk.corrupt; disk.truncated; disk.unknown-format; with
+ * `provedParents` also what `walkChain` throws
  */
+export async function openForeign(path: string, options: ForeignOptions = {}): Promise<ChainDisk> {
+  const format = await foreignFormat(path, options);
+  const layers: ChainLayer[] = [];
+  try {
+    for await (const layer of walkForeign(path, format, options)) {
+      layers.push(layer);
+      refuseUnproved(path, layer, options);
+    }
+    refuseSize(path, layers[0]!.disk.info.sizeBytes, options.maxBytes ?? defaultMaxBytes);
+    return new ChainDisk(layers);
+  } catch (cause) {
+    for (const { disk } of layers) await disk.close();
+    throw cause;
+  }
+}
+
+/** Looks at the image, and checks the structure of each of its files. @throws as `openForeign` */
 export async function inspectForeign(path: string, options: ForeignOptions = {}): Promise<ForeignImage> {
-  const refuse = (reason: string, fix: string): Error => diskErrors['foreign-refused']({ path, reason, fix });
+  await using chain = await openForeign(path, options);
+  let allocatedBytes = 0;
+  for (const layer of chain.layers) {
+    allocatedBytes += await checkedBytes(layer.path, layer.disk.info.format, options);
+  }
+  return { info: chain.info, allocatedBytes, files: chain.layers.map((layer) => layer.path) };
+}
+
+/** What the file is, or what was insisted on. */
+async function foreignFormat(path: string, options: ForeignOptions): Promise<DiskFormat> {
   const { header, tail } = await readEnds(path, options);
-  if (!(await stat(path)).isFile()) throw refuse('it is not a file', 'Copy it into a file first.');
+  if (!(await stat(path)).isFile()) throw refusal(path, 'it is not a file', 'Copy it into a file first.');
+  if (options.format !== undefined) return options.format;
   const other = otherFormats.find(
     ({ magic, at }) => header.toString('latin1', at, at + magic.length) === magic,
   );
-  if (other && options.format === undefined) {
-    throw refuse(
-      `it is a file of the kind ${other.name}`,
-      'Unpack it, or convert it with "qemu-img convert" first.',
-    );
+  if (other) {
+    const fix = 'Unpack it, or convert it with "qemu-img convert" first.';
+    throw refusal(path, `it is a file of the kind ${other.name}`, fix);
   }
-  const probed = diskDrivers.find((driver) => driver.probe(header, tail))?.format ?? 'raw';
-  const format = options.format ?? probed;
-  const driver = driverOf(format);
-  await using disk = await driver.open(path, { readOnly: true, signal: options.signal });
-  const { info } = disk;
-  if (info.parent) {
-    const parent = info.parent.paths[0]?.path ?? '';
-    throw refuse(`it rests on another file ("${parent}")`, 'Convert it together with its parents first.');
-  }
-  const maxBytes = options.maxBytes ?? defaultMaxBytes;
-  if (info.sizeBytes === 0) throw refuse('its disk has no bytes', 'Check that it was copied whole.');
-  if (info.sizeBytes > maxBytes) {
-    throw refuse(
-      `its disk has ${formatSize(info.sizeBytes)}, more than ${formatSize(maxBytes)}`,
-      'Shrink it first.',
-    );
-  }
-  const report = await driver.check(path, options);
+  return diskDrivers.find((driver) => driver.probe(header, tail))?.format ?? 'raw';
+}
+
+/** The image alone, unless its parents are wanted. */
+async function* walkForeign(
+  path: string,
+  format: DiskFormat,
+  options: ForeignOptions,
+): AsyncGenerator<ChainLayer> {
+  const { signal } = options;
+  if (options.provedParents) yield* walkChain(path, { readOnly: true, format, signal });
+  else yield { disk: await driverOf(format).open(path, { readOnly: true, signal }), path };
+}
+
+/** Before the parent is opened: what cannot be proved is not even looked at. */
+function refuseUnproved(image: string, { disk, path }: ChainLayer, options: ForeignOptions): void {
+  const { parent } = disk.info;
+  if (!parent) return;
+  if (options.provedParents && parent.identity?.dataWriteId !== undefined) return;
+  const owner = image === path ? 'it' : path;
+  const fix = 'Convert it together with its parents first ("corral disk convert").';
+  throw refusal(image, `${owner} rests on another file ("${parent.paths[0]?.path ?? ''}")`, fix);
+}
+
+function refuseSize(path: string, sizeBytes: number, maxBytes: number): void {
+  if (sizeBytes === 0) throw refusal(path, 'its disk has no bytes', 'Check that it was copied whole.');
+  if (sizeBytes <= maxBytes) return;
+  const reason = `its disk has ${formatSize(sizeBytes)}, more than ${formatSize(maxBytes)}`;
+  throw refusal(path, reason, 'Shrink it first.');
+}
+
+async function checkedBytes(path: string, format: DiskFormat, options: SignalOptions): Promise<number> {
+  const report = await driverOf(format).check(path, { signal: options.signal });
   const worst = report.problems.find(({ kind }) => kind === 'corruption');
-  if (worst) throw refuse(`it is damaged: ${worst.message}`, 'Copy it again from where it came.');
-  return { info, allocatedBytes: report.allocatedBytes };
+  if (worst) {
+    throw refusal(path, `it is damaged: ${worst.message}`, 'Copy it again from where it came.');
+  }
+  return report.allocatedBytes;
+}
+
+function refusal(path: string, reason: string, fix: string): Error {
+  return diskErrors['foreign-refused']({ path, reason, fix });
 }

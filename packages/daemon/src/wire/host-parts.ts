@@ -2,6 +2,9 @@
 
 import { derivedId } from '@corral/core/ids';
 import { hostAutostop } from '@corral/host/autostart/autostop';
+import { ChainKeeper } from '@corral/host/chain/chain-keeper';
+import { ChainRecords } from '@corral/host/chain/chain-records';
+import { vmMerge } from '@corral/host/chain/merge-operation';
 import { SerialConsoles } from '@corral/host/console/screens';
 import type { DataDirectory } from '@corral/host/data-directory';
 import type { EventLog } from '@corral/host/event-log';
@@ -11,16 +14,17 @@ import { ImageRecords } from '@corral/host/image/image-record';
 import type { Logger } from '@corral/host/logger';
 import { cleanUpRun, type LaunchHost } from '@corral/host/vm/launch';
 import type { VmHost } from '@corral/host/vm/vm-host';
+import { rewriteSettingsFile } from '@corral/host/vm/vm-host';
 import { vmOperations } from '@corral/host/vm/vm-operations';
 import type { VmRecord } from '@corral/host/vm/vm-record';
 import { VmRecords } from '@corral/host/vm/vm-record';
 import { VmSupervisor } from '@corral/host/vm/vm-supervisor';
-import { faultObserver, parseFaults } from '@corral/operation/fault';
 import { type OperationEngine, openOperationEngine } from '@corral/operation/operation-engine';
 import { OperationRegistry } from '@corral/operation/operation-registry';
 import type { Store } from '@corral/store/store';
 import type { Metrics } from '../metrics.ts';
 import { ActiveOperations } from './active-operations.ts';
+import { faultsOf } from './faults.ts';
 import { buildMicro, importDisk } from './image-sources.ts';
 import { onOperationChange } from './operation-events.ts';
 
@@ -44,6 +48,7 @@ export async function assembleHost(options: HostPartsOptions) {
   const agents = new AgentChannels(directory);
   const consoles = new SerialConsoles(directory, log);
   const records = new VmRecords(store);
+  const chainRecords = new ChainRecords(store);
   const emit: VmHost['emit'] = (type, subject, ...data) => events.append(type, subject, ...data);
   const supervisor = new VmSupervisor({
     directory,
@@ -55,12 +60,22 @@ export async function assembleHost(options: HostPartsOptions) {
       consoles.release(id);
       await agents.release(id);
     },
+    onEnded: (id) => chains.look(id),
     cleanUpRun: (record) => cleanUpRun(directory, record),
   });
   let engine: OperationEngine;
+  const chains = new ChainKeeper({
+    directory,
+    records: chainRecords,
+    vmIds: async () => (await records.list()).map(({ settings }) => settings.id),
+    startMerge: async (request) => void (await engine.start(merge, request, { requestedBy: 'corral' })),
+    log,
+  });
   const host: VmHost = {
     directory,
     records,
+    chainRecords,
+    chains,
     supervisor,
     agents,
     emit,
@@ -73,6 +88,10 @@ export async function assembleHost(options: HostPartsOptions) {
     },
   };
   const vms = vmOperations(host);
+  const merge = vmMerge(host, {
+    saveChanges: () => Promise.resolve(),
+    rewriteFiles: (vmId) => rewriteSettingsFile(host, vmId),
+  });
   const imageHost: ImageHost = {
     directory,
     records: new ImageRecords(store),
@@ -86,16 +105,16 @@ export async function assembleHost(options: HostPartsOptions) {
     host,
     autostopActions(vms, () => engine),
   );
-  const registry = new OperationRegistry([...Object.values(vms), ...Object.values(images), autostop]);
+  const registry = new OperationRegistry([...Object.values(vms), ...Object.values(images), merge, autostop]);
   const active = new ActiveOperations();
-  const faults = process.env['CORRAL_FAULTS'];
+  const faults = faultsOf(process.env, directory, records);
   engine = await openOperationEngine({
     store,
     registry,
     owner: nodeName,
     onChange: (operation) => onOperationChange({ active, metrics, events, log }, operation),
     onTrouble: (cause) => log.error({ err: cause }, 'an operation is in trouble'),
-    ...(faults ? { observer: faultObserver(parseFaults(faults)) } : {}),
+    ...(faults ? { observer: faults } : {}),
   });
   return { host, vms, imageHost, images, autostop, engine, active, consoles };
 }

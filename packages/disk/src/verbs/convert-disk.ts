@@ -1,5 +1,6 @@
 /** `convert`: the content of a disk, chain and all, in a new file of any format. */
 import { openChain } from '../chain.ts';
+import type { ChainDisk } from '../chain-disk.ts';
 import { copyContent, surveyContent } from '../copy-content.ts';
 import type {
   CreateOptions,
@@ -50,6 +51,15 @@ export async function convertDisk(
 ): Promise<ConvertReport> {
   const { signal } = options;
   await using chain = await openChain(sourcePath, { ...options.source, signal, readOnly: true });
+  return await convertChain(chain, targetPath, options);
+}
+
+/** The same of a chain that is open already; it stays open. */
+export async function convertChain(
+  chain: ChainDisk,
+  targetPath: string,
+  options: Omit<ConvertOptions, 'source'>,
+): Promise<ConvertReport> {
   const driver = driverOf(options.format);
   const wanted = targetOptions(chain, options);
   const plan = driver.plan(wanted);
@@ -69,7 +79,7 @@ export async function convertDisk(
   });
 }
 
-function targetOptions(source: Disk, options: ConvertOptions): CreateOptions {
+function targetOptions(source: Disk, options: Omit<ConvertOptions, 'source'>): CreateOptions {
   const { sizeBytes, logicalSectorBytes } = source.info;
   const keepsSector = options.format === 'vhdx';
   const sector = options.logicalSectorBytes ?? (keepsSector ? logicalSectorBytes : undefined);
@@ -87,7 +97,11 @@ function targetOptions(source: Disk, options: ConvertOptions): CreateOptions {
   };
 }
 
-function needs(plan: CreatePlan, blockBytes: number, options: ConvertOptions) {
+function needs(
+  plan: CreatePlan,
+  blockBytes: number,
+  options: Pick<ConvertOptions, 'format' | 'skipSpaceCheck'>,
+) {
   const fileBytes = plan.fileBytes(blockBytes);
   const sparse = options.format === 'raw' && plan.variant !== 'fixed';
   const occupiedBytes = plan.variant === 'fixed' ? plan.emptyFileBytes : sparse ? blockBytes : fileBytes;

@@ -31,6 +31,21 @@ async function fill(
   await disk.write(Buffer.alloc(length, byte), offset);
 }
 
+async function threeLayers(folder: string, format: DiskFormat): Promise<readonly [string, string, string]> {
+  const paths = ['base', 'middle', 'top'].map((name) => join(folder, `${name}.${format}`)) as [
+    string,
+    string,
+    string,
+  ];
+  await createDisk(paths[0], { format, sizeBytes: 40 * MiB });
+  await fill(paths[0], format, 1, 0, 10 * MiB);
+  await createDisk(paths[1], { format, parent: paths[0] });
+  await fill(paths[1], format, 2, 5 * MiB, 20 * MiB);
+  await createDisk(paths[2], { format, parent: paths[1] });
+  await fill(paths[2], format, 3, 7 * MiB + 3, 12 * MiB);
+  return paths;
+}
+
 describe('convert', () => {
   test('refuses before the work what the target cannot be', () =>
     withFolder(async (folder) => {
@@ -163,21 +178,6 @@ describe('create', () => {
 });
 
 describe('merge', () => {
-  async function threeLayers(folder: string, format: DiskFormat): Promise<readonly [string, string, string]> {
-    const paths = ['base', 'middle', 'top'].map((name) => join(folder, `${name}.${format}`)) as [
-      string,
-      string,
-      string,
-    ];
-    await createDisk(paths[0], { format, sizeBytes: 40 * MiB });
-    await fill(paths[0], format, 1, 0, 10 * MiB);
-    await createDisk(paths[1], { format, parent: paths[0] });
-    await fill(paths[1], format, 2, 5 * MiB, 20 * MiB);
-    await createDisk(paths[2], { format, parent: paths[1] });
-    await fill(paths[2], format, 3, 7 * MiB + 3, 12 * MiB);
-    return paths;
-  }
-
   test('refuses a disk on which others rest, and a parent with other children', () =>
     withFolder(async (folder) => {
       const [base, middle] = await threeLayers(folder, 'vhdx');
@@ -232,6 +232,28 @@ describe('merge', () => {
 });
 
 describe('the first look at a foreign image', () => {
+  for (const format of ['vhd', 'vhdx'] as const) {
+    test(`takes the parents that a ${format} proves, if they are wanted`, () =>
+      withFolder(async (folder) => {
+        const paths = await threeLayers(folder, format);
+        const top = paths[2];
+        await assertRejects(() => inspectForeign(top), 'disk.foreign-refused');
+        const { files, info } = await inspectForeign(top, { provedParents: true });
+        assert.deepEqual(files, paths.toReversed());
+        assert.equal(info.variant, 'differencing');
+        await fill(paths[0], format, 9, MiB, 4096);
+        // A VHD keeps its identity when it is written to.
+        if (format === 'vhd') return;
+        await assertRejects(() => inspectForeign(top, { provedParents: true }), 'disk.parent-changed');
+      }));
+  }
+
+  test('follows no parent that has only a name', () =>
+    withFolder(async (folder) => {
+      const [, , top] = await threeLayers(folder, 'qcow2');
+      await assertRejects(() => inspectForeign(top, { provedParents: true }), 'disk.foreign-refused');
+    }));
+
   test('refuses what rests on other files, is absurd, or is of another kind', () =>
     withFolder(async (folder) => {
       const base = join(folder, 'base.raw');

@@ -32,8 +32,8 @@ export function withChain(disk: DiskSettings, chain: Chain): DiskSettings {
 }
 
 /** What was written to is sealed, and a differencing disk lies on it. */
-export function withOverlay(disk: DiskSettings, overlay: Overlay, seal: LayerSeal): DiskSettings {
-  const top: DiskLayer = { ...overlay, format: 'qcow2', shared: false, seal: null };
+export function withOverlay(disk: DiskSettings, overlay: Overlay, seal: LayerSeal | null): DiskSettings {
+  const top: DiskLayer = { id: overlay.id, path: overlay.path, format: 'qcow2', shared: false, seal: null };
   return withChain(disk, [top, ...chainOf(disk, seal)]);
 }
 

@@ -11,6 +11,7 @@ import {
   layerFileNode,
   layerNode,
   netdevOptions,
+  parentBlockdevs,
   portDevice,
   portDeviceOptions,
   portNetdev,
@@ -24,8 +25,13 @@ export async function plugDisk(
   qmp: QmpClient,
   disk: DiskSettings,
   qemuPath: string,
+  /** Of `disk.parents`. */
+  parentPaths: readonly string[],
   signal: AbortSignal,
 ): Promise<void> {
+  for (const layer of parentBlockdevs(disk, parentPaths)) {
+    await unlessThere(qmp.execute('blockdev-add', layer as never, { signal }));
+  }
   await unlessThere(qmp.execute('blockdev-add', diskFileOptions(disk, qemuPath) as never, { signal }));
   await unlessThere(qmp.execute('blockdev-add', diskFormatOptions(disk) as never, { signal }));
   await unlessThere(qmp.execute('device_add', diskDeviceOptions(disk, null, null) as never, { signal }));
@@ -38,9 +44,13 @@ export async function unplugDisk(
   signal: AbortSignal,
 ): Promise<void> {
   await unplugDevice(qmp, vm, diskDevice(disk.name), `disk "${disk.name}"`, signal);
-  for (const node of [layerNode(disk.path), layerFileNode(disk.path)]) {
-    await unlessGone(qmp.execute('blockdev-del', { 'node-name': node }, { signal }));
-  }
+  // The file's node of a layer below goes with it: QEMU made both in one.
+  const nodes = [
+    layerNode(disk.path),
+    layerFileNode(disk.path),
+    ...disk.parents.map(({ path }) => layerNode(path)),
+  ];
+  for (const node of nodes) await unlessGone(qmp.execute('blockdev-del', { 'node-name': node }, { signal }));
 }
 
 export async function plugPort(

@@ -2,6 +2,8 @@
 
 import { isLegal, type VmAction, vmActions } from '@corral/core/vm-actions';
 import type { QmpClient } from '@corral/qmp/qmp-client';
+import type { ChainKeeper } from '../chain/chain-keeper.ts';
+import type { ChainRecords } from '../chain/chain-records.ts';
 import type { DataDirectory } from '../data-directory.ts';
 import { vmErrors } from '../errors.ts';
 import type { AgentChannels } from '../guest/agent-channels.ts';
@@ -15,6 +17,9 @@ import type { VmSupervisor } from './vm-supervisor.ts';
 export interface VmHost {
   readonly directory: DataDirectory;
   readonly records: VmRecords;
+  /** What holds chains of a VM's disks, and whoever merges layers that nobody needs. */
+  readonly chainRecords: ChainRecords;
+  readonly chains: ChainKeeper;
   readonly supervisor: VmSupervisor;
   readonly agents: AgentChannels;
   readonly emit: EmitEvent;

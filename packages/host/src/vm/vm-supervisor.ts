@@ -46,6 +46,8 @@ export interface SupervisorOptions {
   readonly onAttached: (id: string) => void;
   /** The process is gone: lets go of the VM's other channels. Repeatable. */
   readonly onGone: (id: string) => Promise<void>;
+  /** Nothing runs of the VM any more, and its record says so. */
+  readonly onEnded: (id: string) => void;
   /** Takes away what the host made for a VM's run: TAP devices, sockets. Repeatable. */
   readonly cleanUpRun: (record: VmRecord) => Promise<void>;
 }
@@ -226,6 +228,7 @@ export class VmSupervisor {
     await this.#options.cleanUpRun(record);
     await this.#options.records.update(id, (current) => ({ ...current, process: null }));
     this.#changed();
+    this.#options.onEnded(id);
   }
 
   /** Lets go of every VM; they run on. */

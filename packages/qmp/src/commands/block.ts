@@ -213,6 +213,16 @@ export interface BlockExportInfo {
   readonly 'shutting-down': boolean;
 }
 
+export interface BlockGraph {
+  readonly nodes: readonly {
+    readonly id: number;
+    readonly type: 'block-backend' | 'block-job' | 'block-driver';
+    readonly name: string;
+  }[];
+  /** `name` is what the child is to the parent: `backing`, `file`, `root`. */
+  readonly edges: readonly { readonly parent: number; readonly child: number; readonly name: string }[];
+}
+
 export interface DriveReference {
   readonly id?: string;
   readonly device?: string;
@@ -222,6 +232,8 @@ export interface BlockCommands {
   'query-block': Command<NoArguments, readonly BlockInfo[]>;
   /** `flat`: without the images below each, which is what a chain of many layers wants. */
   'query-named-block-nodes': Command<{ readonly flat?: boolean }, readonly BlockNodeInfo[]>;
+  /** Who lies on whom, also where a job has put a filter between. For debugging, says QEMU; unchanged since 4.0. */
+  'x-debug-query-block-graph': Command<NoArguments, BlockGraph>;
   'query-blockstats': Command<{ readonly 'query-nodes'?: boolean }, readonly BlockStats[]>;
   'blockdev-add': Command<BlockdevOptions, Nothing>;
   'blockdev-del': Command<{ readonly 'node-name': string }, Nothing>;

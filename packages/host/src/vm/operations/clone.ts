@@ -1,9 +1,11 @@
 /** vm.clone: a new VM with the content of one that does not run; new ids, addresses and generation id. */
 import { chmod, chown, constants, copyFile, cp, rm } from 'node:fs/promises';
 import { basename } from 'node:path';
-import { VmSettings } from '@corral/api/schemas/vm-settings';
+import { type DiskLayer, type DiskSettings, VmSettings } from '@corral/api/schemas/vm-settings';
 import { defineOperation } from '@corral/operation/operation';
 import { z } from 'zod';
+import { chainOf, withChain } from '../../chain/chain.ts';
+import { sealOf } from '../../chain/seal.ts';
 import { exists } from '../disk-files.ts';
 import { writeSettingsFile } from '../settings-file.ts';
 import { requireLegal, type VmHost } from '../vm-host.ts';
@@ -22,7 +24,7 @@ export type VmCloneInput = z.infer<typeof Input>;
 interface Results {
   'reserve-user': { uid: number | null };
   'make-folder': null;
-  'copy-files': null;
+  'copy-files': { disks: DiskSettings[] };
   register: null;
   'queue-start': { operationId: string | null };
 }
@@ -63,17 +65,18 @@ export function vmClone(host: VmHost) {
       {
         name: 'copy-files',
         run: async ({ input, result, signal, progress }) => {
-          await copyFiles(host, input, result('reserve-user').uid, signal, (done, message) =>
+          await using _files = await host.chains.pause(input.sourceId);
+          const disks = await copyFiles(host, input, result('reserve-user').uid, signal, (done, message) =>
             progress({ done, total: input.settings.disks.length, unit: 'items', message }),
           );
-          return null;
+          return { disks };
         },
       },
       {
         name: 'register',
         pivot: true,
         run: async ({ input, result }) => {
-          const { settings } = input;
+          const settings = { ...input.settings, disks: result('copy-files').disks };
           const record = {
             settings,
             uid: result('reserve-user').uid,
@@ -114,20 +117,17 @@ async function copyFiles(
   uid: number | null,
   signal: AbortSignal,
   progress: (done: number, message: string) => void,
-): Promise<void> {
+): Promise<DiskSettings[]> {
   const source = host.directory.vm(input.sourceId);
   const target = host.directory.vm(input.settings.id);
   const sourceRecord = await host.records.get(input.sourceId);
+  const disks: DiskSettings[] = [];
   for (const [index, disk] of input.settings.disks.entries()) {
     signal.throwIfAborted();
-    if (disk.passThrough) continue;
     progress(index, `disk ${disk.name}`);
+    // As it is now: a merge may have shortened the chain since the clone was asked for.
     const original = sourceRecord.settings.disks.find(({ name }) => name === disk.name)!;
-    await copyOwned(
-      host.directory.resolveInVm(input.sourceId, original.path),
-      host.directory.resolveInVm(input.settings.id, disk.path),
-      uid,
-    );
+    disks.push(disk.passThrough ? disk : await copyChain(host, input, { ...original, id: disk.id }, uid));
   }
   await copyIfThere(source.firmwareVariables, target.firmwareVariables, uid);
   if (await exists(source.tpm)) {
@@ -138,6 +138,23 @@ async function copyFiles(
     if (path?.startsWith('boot/'))
       await copyIfThere(`${source.folder}/${path}`, `${target.boot}/${basename(path)}`, uid);
   }
+  return disks;
+}
+
+/** Every layer but those of an image, under the same names; the copies are sealed anew. */
+async function copyChain(
+  host: VmHost,
+  { sourceId, settings }: VmCloneInput,
+  disk: DiskSettings,
+  uid: number | null,
+): Promise<DiskSettings> {
+  const copied: DiskLayer[] = [];
+  for (const [index, layer] of chainOf(disk).entries()) {
+    const target = host.directory.resolveInVm(settings.id, layer.path);
+    if (!layer.shared) await copyOwned(host.directory.resolveInVm(sourceId, layer.path), target, uid);
+    copied.push({ ...layer, seal: index === 0 ? null : layer.shared ? layer.seal : await sealOf(target) });
+  }
+  return withChain(disk, copied);
 }
 
 async function copyIfThere(source: string, target: string, uid: number | null): Promise<void> {

@@ -31,6 +31,7 @@ export function vmDelete(host: VmHost) {
           const record = await host.records.find(input.id);
           if (!record) return null;
           requireLegal(host, record, 'delete');
+          await host.chainRecords.forget(input.id);
           await host.records.delete(input.id);
           await host.emit('vm.deleted', subject(record));
           return null;
@@ -39,6 +40,7 @@ export function vmDelete(host: VmHost) {
       {
         name: 'delete-files',
         run: async ({ input }) => {
+          await using _files = await host.chains.pause(input.id);
           await killVmProcesses(host.directory, input.id);
           await host.agents.release(input.id);
           const paths = host.directory.vm(input.id);

@@ -1,8 +1,11 @@
 /** vm.disk-add and vm.disk-remove, of a VM that runs or does not. */
 import { rm } from 'node:fs/promises';
-import { DiskSettings } from '@corral/api/schemas/vm-settings';
+import { type DiskLayer, DiskSettings } from '@corral/api/schemas/vm-settings';
 import { defineOperation } from '@corral/operation/operation';
 import { z } from 'zod';
+import { type Chain, chainOf } from '../../chain/chain.ts';
+import { holdersOf } from '../../chain/chain-records.ts';
+import { orphanedBy } from '../../chain/layer-forest.ts';
 import { vmErrors } from '../../errors.ts';
 import { DiskMaking, makeDisk } from '../disk-files.ts';
 import { plugDisk, unplugDisk } from '../hot-plug.ts';
@@ -33,12 +36,17 @@ export function vmDiskAdd(host: VmHost) {
     steps: [
       {
         name: 'make-file',
-        run: async ({ input, signal }) => {
+        run: async ({ input, signal, progress }) => {
           const record = await host.records.get(input.id);
           requireLegal(host, record, 'disk-add');
           requirePluggable(record, input.disk);
           const path = host.directory.resolveInVm(input.id, input.disk.path);
-          await makeDisk(input.disk, path, input.making, { uid: record.uid, signal });
+          await makeDisk(input.disk, path, input.making, {
+            uid: record.uid,
+            signal,
+            onProgress: ({ doneBytes, totalBytes }) =>
+              progress({ done: doneBytes, total: totalBytes, unit: 'bytes', message: input.disk.name }),
+          });
           return null;
         },
         undo: async ({ input }) => {
@@ -51,8 +59,11 @@ export function vmDiskAdd(host: VmHost) {
         run: async ({ input, signal }) => {
           const record = await host.records.get(input.id);
           if (!record.process) return null;
-          const path = host.directory.forQemu(host.directory.resolveInVm(input.id, input.disk.path));
-          await plugDisk(await monitorOf(host, input.id, signal), input.disk, path, signal);
+          const forQemu = (path: string): string =>
+            host.directory.forQemu(host.directory.resolveInVm(input.id, path));
+          const { disk } = input;
+          const below = disk.parents.map(({ path }) => forQemu(path));
+          await plugDisk(await monitorOf(host, input.id, signal), disk, forQemu(disk.path), below, signal);
           return null;
         },
         undo: async ({ input, signal }) => {
@@ -108,7 +119,7 @@ export type DiskRemoveInput = z.infer<typeof RemoveInput>;
 
 interface RemoveResults {
   unplug: null;
-  store: null;
+  store: { chain: DiskLayer[] };
   'delete-file': null;
 }
 
@@ -128,7 +139,9 @@ export function vmDiskRemove(host: VmHost) {
           requireLegal(host, record, 'disk-remove');
           if (!record.process) return null;
           requirePluggable(record, input.disk);
-          await unplugDisk(await monitorOf(host, input.id, signal), record.settings, input.disk, signal);
+          // Of the chain that QEMU has now: layers may have come and gone since this was asked for.
+          const disk = record.process.applied.disks.find(({ id }) => id === input.disk.id);
+          if (disk) await unplugDisk(await monitorOf(host, input.id, signal), record.settings, disk, signal);
           return null;
         },
       },
@@ -136,21 +149,24 @@ export function vmDiskRemove(host: VmHost) {
         name: 'store',
         pivot: true,
         run: async ({ input }) => {
-          await host.records.update(input.id, (record) =>
-            withChangedSettings(record, (vm) => ({
+          let chain = chainOf(input.disk);
+          await host.records.update(input.id, (record) => {
+            const present = record.settings.disks.find(({ id }) => id === input.disk.id);
+            if (present) chain = chainOf(present);
+            return withChangedSettings(record, (vm) => ({
               disks: vm.disks.filter(({ id }) => id !== input.disk.id),
               bootOrder: vm.bootOrder.filter((device) => device !== `disk:${input.disk.name}`),
-            })),
-          );
-          return null;
+            }));
+          });
+          return { chain };
         },
       },
       {
         name: 'delete-file',
-        run: async ({ input }) => {
+        run: async ({ input, result }) => {
           await rewriteSettingsFile(host, input.id);
           if (!input.keepFile && !input.disk.passThrough) {
-            await rm(host.directory.resolveInVm(input.id, input.disk.path), { force: true });
+            await deleteLayers(host, input.id, input.disk.id, result('store').chain);
           }
           await host.emit('vm.disk-removed', subject(await host.records.get(input.id)), {
             disk: input.disk.name,
@@ -161,4 +177,13 @@ export function vmDiskRemove(host: VmHost) {
     ],
     output: ({ id }) => ({ vmId: id }),
   });
+}
+
+/** What checkpoints and pins still need of the chain stays. Repeatable. */
+async function deleteLayers(host: VmHost, id: string, diskId: string, chain: Chain): Promise<void> {
+  await using _files = await host.chains.pause(id);
+  const state = await host.chainRecords.read(id);
+  for (const { path } of orphanedBy(chain, holdersOf(state, diskId))) {
+    await rm(host.directory.resolveInVm(id, path), { force: true });
+  }
 }

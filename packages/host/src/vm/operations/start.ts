@@ -4,6 +4,7 @@ import { isCorralError } from '@corral/core/errors';
 import { defineOperation } from '@corral/operation/operation';
 import type { QmpClient } from '@corral/qmp/qmp-client';
 import { z } from 'zod';
+import { checkSeals } from '../../chain/check-seals.ts';
 import { vmErrors } from '../../errors.ts';
 import { checkFiles, cleanUpRun, prepareRun, spawnQemu } from '../launch.ts';
 import { requireMemory } from '../memory-budget.ts';
@@ -41,6 +42,7 @@ export function vmStart(host: VmHost) {
           const record = await host.records.get(input.id);
           requireLegal(host, record, 'start');
           await checkFiles(await host.launchHost(), machineToStart(record));
+          await checkSeals(host.directory, machineToStart(record));
           await requireMemory(host, record);
           if (record.saved) await checkSaved(host, record);
           return { fromSaved: record.saved !== null };
@@ -60,6 +62,7 @@ export function vmStart(host: VmHost) {
         name: 'launch',
         run: async ({ input, result, signal }) => {
           using _activity = host.supervisor.activity(input.id, 'starting');
+          await using _files = await host.chains.pause(input.id);
           await launch(host, input.id, result('check').fromSaved, signal);
           return null;
         },

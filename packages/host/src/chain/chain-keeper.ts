@@ -1,0 +1,170 @@
+/**
+ * Sees to it that layers which nobody needs are merged, and keeps merges away from files that somebody needs to himself
+ * (docs/design/0006-disk-chains.md).
+ *
+ *   look ─ planMerges ─▶ one operation `vm.merge` per disk ─ work ─▶ waits while the VM's chains are paused
+ */
+import { delay } from '@corral/core/abort';
+import { isCorralError } from '@corral/core/errors';
+import type { DataDirectory } from '../data-directory.ts';
+import type { Logger } from '../logger.ts';
+import type { Merge } from './chain.ts';
+import { type ChainRecords, diskIdsOf, holdersOf } from './chain-records.ts';
+import { planMerges } from './layer-forest.ts';
+import { endStorageDaemons } from './storage-daemon.ts';
+
+export interface MergeRequest extends Merge {
+  readonly vmId: string;
+  readonly vmName: string;
+  readonly diskId: string;
+  readonly diskName: string;
+}
+
+export interface ChainKeeperOptions {
+  readonly directory: DataDirectory;
+  readonly records: ChainRecords;
+  readonly vmIds: () => Promise<readonly string[]>;
+  /** @throws operation.busy while an earlier merge of the disk is under way */
+  readonly startMerge: (request: MergeRequest) => Promise<void>;
+  readonly log: Logger;
+}
+
+/** Reason with which work on a chain is aborted so that somebody else can have the files. */
+export class ChainPaused extends Error {
+  override readonly name = 'ChainPaused';
+}
+
+interface Work {
+  readonly abort: AbortController;
+  readonly done: Promise<unknown>;
+}
+
+interface Paused {
+  count: number;
+  readonly ended: PromiseWithResolvers<void>;
+}
+
+/** A merge that failed, for want of space say, is tried again. */
+const lookAgainMs = 5 * 60e3;
+
+export class ChainKeeper implements AsyncDisposable {
+  readonly #options: ChainKeeperOptions;
+  readonly #paused = new Map<string, Paused>();
+  readonly #work = new Map<string, Set<Work>>();
+  readonly #looking = new Set<Promise<void>>();
+  readonly #stop = new AbortController();
+
+  constructor(options: ChainKeeperOptions) {
+    this.#options = options;
+  }
+
+  /** Looks after all VMs, now and from time to time. */
+  start(): void {
+    this.#inBackground(this.#lookAgainAndAgain());
+  }
+
+  /** Begins what merges the chains of the VM call for. Returns at once; called whenever somebody let go of a chain. */
+  look(vmId: string): void {
+    this.#inBackground(this.#look(vmId));
+  }
+
+  /** While the returned handle is held no merge touches the VM's files, and none begins. */
+  async pause(vmId: string): Promise<AsyncDisposable> {
+    const paused = this.#paused.get(vmId) ?? { count: 0, ended: Promise.withResolvers<void>() };
+    paused.count += 1;
+    this.#paused.set(vmId, paused);
+    const working = [...(this.#work.get(vmId) ?? [])];
+    for (const { abort } of working) abort.abort(new ChainPaused(`the chains of VM ${vmId} are needed`));
+    await Promise.allSettled(working.map(({ done }) => done));
+    // One that an earlier daemon started may still be at it.
+    await endStorageDaemons(this.#options.directory, vmId);
+    let held = true;
+    return {
+      [Symbol.asyncDispose]: async () => {
+        if (held) this.#resume(vmId, paused);
+        held = false;
+      },
+    };
+  }
+
+  /**
+   * Does work on the files of the VM's chains as soon as they are not paused.
+   *
+   * @throws ChainPaused when somebody needs the files: wait and do it again
+   */
+  async work<T>(vmId: string, signal: AbortSignal, act: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    for (let paused = this.#paused.get(vmId); paused; paused = this.#paused.get(vmId)) {
+      await Promise.race([paused.ended.promise, aborted(signal)]);
+    }
+    signal.throwIfAborted();
+    const abort = new AbortController();
+    const done = act(AbortSignal.any([signal, abort.signal]));
+    const work: Work = { abort, done };
+    const all = this.#work.get(vmId) ?? new Set();
+    this.#work.set(vmId, all.add(work));
+    try {
+      return await done;
+    } catch (cause) {
+      throw abort.signal.aborted && !signal.aborted ? abort.signal.reason : cause;
+    } finally {
+      all.delete(work);
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort();
+    await Promise.allSettled(this.#looking);
+  }
+
+  #resume(vmId: string, paused: Paused): void {
+    paused.count -= 1;
+    if (paused.count > 0) return;
+    this.#paused.delete(vmId);
+    paused.ended.resolve();
+    this.look(vmId);
+  }
+
+  async #lookAgainAndAgain(): Promise<void> {
+    while (!this.#stop.signal.aborted) {
+      for (const id of await this.#options.vmIds()) await this.#look(id);
+      await delay(lookAgainMs, this.#stop.signal);
+    }
+  }
+
+  async #look(vmId: string): Promise<void> {
+    if (this.#paused.has(vmId) || this.#stop.signal.aborted) return;
+    const state = await this.#options.records.read(vmId);
+    const conditions = { running: state.vm.process !== null, tracked: state.references.length > 0 };
+    for (const diskId of diskIdsOf(state)) {
+      const [merge] = planMerges(holdersOf(state, diskId), conditions);
+      if (!merge) continue;
+      const diskName = state.vm.settings.disks.find(({ id }) => id === diskId)?.name ?? diskId;
+      await this.#startMerge({ ...merge, vmId, vmName: state.vm.settings.name, diskId, diskName });
+    }
+  }
+
+  async #startMerge(request: MergeRequest): Promise<void> {
+    try {
+      await this.#options.startMerge(request);
+    } catch (cause) {
+      // When the merge under way has ended it looks again itself.
+      if (!isCorralError(cause, 'operation.busy')) throw cause;
+    }
+  }
+
+  #inBackground(work: Promise<void>): void {
+    const settled = work.catch((cause: unknown) => {
+      const expected = this.#stop.signal.aborted || isCorralError(cause, 'vm.not-found');
+      if (!expected) this.#options.log.error({ err: cause }, 'looking after chains failed');
+    });
+    this.#looking.add(settled);
+    void settled.finally(() => this.#looking.delete(settled));
+  }
+}
+
+function aborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    if (signal.aborted) reject(signal.reason);
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+  });
+}

@@ -1,0 +1,242 @@
+/**
+ * vm.merge: the upper of two layers goes into the file of the lower (docs/design/0006-disk-chains.md). It lives as long
+ * as it takes, over stop, start and restart of the daemon, and until its `record` is done the chain is as before.
+ */
+import { rm } from 'node:fs/promises';
+import { DiskLayer } from '@corral/api/schemas/vm-settings';
+import { delay } from '@corral/core/abort';
+import { isCorralError } from '@corral/core/errors';
+import { defineOperation, type Progress } from '@corral/operation/operation';
+import { z } from 'zod';
+import { chainErrors, hostErrors } from '../errors.ts';
+import { freeBytes } from '../storage/free-space.ts';
+import { monitorOf, type VmHost } from '../vm/vm-host.ts';
+import { type Chain, chainOf, withMerged, withSeal } from './chain.ts';
+import { ChainPaused, type MergeRequest } from './chain-keeper.ts';
+import { type ChainState, holdersOf, withChains } from './chain-records.ts';
+import { commitLayer } from './commit-job.ts';
+import { planMerges } from './layer-forest.ts';
+import { allocatedBytes, watchSpace } from './merge-space.ts';
+import { sealOf } from './seal.ts';
+import { openStorageDaemon } from './storage-daemon.ts';
+
+const Input = z.strictObject({
+  vmId: z.string(),
+  vmName: z.string(),
+  diskId: z.string(),
+  diskName: z.string(),
+  upper: DiskLayer,
+  lower: DiskLayer,
+});
+
+interface Results {
+  begin: { still: boolean };
+  'save-changes': null;
+  commit: null;
+  'write-files': null;
+  'delete-file': null;
+}
+
+/** A QEMU that is just being ended or started: what it becomes is seen at the next look. */
+const lookAgainMs = 200;
+
+export interface MergeHooks {
+  /** Writes down what is allocated in the two, before a reference point's changes can no longer be read from them. */
+  readonly saveChanges: (request: MergeRequest, signal: AbortSignal) => Promise<void>;
+  /** Brings the files beside the disks up to what the store holds. */
+  readonly rewriteFiles: (vmId: string) => Promise<void>;
+}
+
+export function vmMerge(host: VmHost, hooks: MergeHooks) {
+  return defineOperation<MergeRequest, Results>({
+    kind: 'vm.merge',
+    input: (json) => Input.parse(json),
+    target: ({ vmId, diskId }) => [`merge/${vmId}/${diskId}`],
+    title: ({ vmName, diskName }) => `Merge layers of disk ${diskName} of VM ${vmName}`,
+    cancellable: true,
+    afterCrash: 'resume',
+    steps: [
+      {
+        name: 'begin',
+        run: async ({ input }) => ({ still: await begin(host, input) }),
+        undo: ({ input }) => sealLower(host, input),
+      },
+      {
+        name: 'save-changes',
+        run: async ({ input, result, signal }) => {
+          if (result('begin').still && (await stillThere(host, input)))
+            await hooks.saveChanges(input, signal);
+          return null;
+        },
+      },
+      {
+        // With its record in one piece: a start in between would open the upper layer again, whose file then goes.
+        name: 'commit',
+        pivot: true,
+        run: async ({ input, result, signal, progress }) => {
+          if (result('begin').still) await commit(host, input, signal, progress);
+          return null;
+        },
+        undo: ({ input }) => deleteMerged(host, input),
+      },
+      {
+        name: 'write-files',
+        run: async ({ input, result }) => {
+          if (result('begin').still && (await host.records.find(input.vmId)))
+            await hooks.rewriteFiles(input.vmId);
+          return null;
+        },
+      },
+      {
+        name: 'delete-file',
+        run: async ({ input, result }) => {
+          if (result('begin').still) await deleteMerged(host, input);
+          host.chains.look(input.vmId);
+          return null;
+        },
+      },
+    ],
+    output: ({ vmId, diskId }) => ({ vmId, diskId }),
+  });
+}
+
+/** Lifts the seal of the lower layer, if the merge is still what the chains call for. */
+async function begin(host: VmHost, request: MergeRequest): Promise<boolean> {
+  const { vmId, diskId, upper, lower } = request;
+  if (!(await stillThere(host, request))) return false;
+  let still = false;
+  const state = await host.chainRecords.change(vmId, (current) => {
+    still = isPlanned(current, request);
+    return still ? withChains(current, diskId, (chain) => withSeal(chain, lower.id, null)) : current;
+  });
+  if (!still) return false;
+  await requireSpace(host, request);
+  return state.vm.settings.id === vmId && upper.id !== lower.id;
+}
+
+/** A merge that was begun is planned although its lower layer has no seal any more. */
+function isPlanned(state: ChainState, { diskId, upper, lower }: MergeRequest): boolean {
+  const conditions = { running: state.vm.process !== null, tracked: state.references.length > 0 };
+  return planMerges(holdersOf(state, diskId), conditions).some(
+    (merge) => merge.upper.id === upper.id && merge.lower.id === lower.id,
+  );
+}
+
+async function stillThere(host: VmHost, { vmId }: MergeRequest): Promise<boolean> {
+  return (await host.records.find(vmId)) !== null;
+}
+
+/** At most what the upper layer holds is added to the lower one. @throws host.no-space */
+async function requireSpace(host: VmHost, { vmId, upper, lower }: MergeRequest): Promise<void> {
+  const path = host.directory.resolveInVm(vmId, lower.path);
+  const wantedBytes = await allocatedBytes(host.directory.resolveInVm(vmId, upper.path));
+  const free = await freeBytes(path);
+  if (free < wantedBytes) throw hostErrors['no-space']({ path, wantedBytes, freeBytes: free });
+}
+
+async function sealLower(host: VmHost, { vmId, diskId, lower }: MergeRequest): Promise<void> {
+  if (!(await host.records.find(vmId))) return;
+  const seal = await sealOf(host.directory.resolveInVm(vmId, lower.path));
+  await host.chainRecords.change(vmId, (state) =>
+    withChains(state, diskId, (chain) => withSeal(chain, lower.id, seal)),
+  );
+}
+
+async function commit(
+  host: VmHost,
+  request: MergeRequest,
+  signal: AbortSignal,
+  progress: (progress: Progress) => void,
+): Promise<void> {
+  for (;;) {
+    try {
+      return await host.chains.work(request.vmId, signal, async (limited) => {
+        await commitOnce(host, request, limited, progress);
+        await recordMerge(host, request);
+      });
+    } catch (cause) {
+      const again =
+        cause instanceof ChainPaused ||
+        ['qmp.connection-lost', 'qmp.closed', 'vm.qemu-gone', 'qmp.not-listening'].some((code) =>
+          isCorralError(cause, code),
+        );
+      if (!again) throw failed(request, cause);
+      await delay(lookAgainMs, signal);
+    }
+  }
+}
+
+function failed({ vmName, diskName }: MergeRequest, cause: unknown): unknown {
+  if (!isCorralError(cause) || !cause.code.startsWith('qmp.')) return cause;
+  return chainErrors['merge-failed']({ vm: vmName, disk: diskName, reason: cause.message }, { cause });
+}
+
+/** In the VM's QEMU if it has the two layers open, else in a storage daemon. */
+async function commitOnce(
+  host: VmHost,
+  request: MergeRequest,
+  signal: AbortSignal,
+  progress: (progress: Progress) => void,
+): Promise<void> {
+  const { vmId, diskId, upper, lower } = request;
+  if (!(await stillThere(host, request))) return;
+  const state = await host.chainRecords.read(vmId);
+  if (isRecorded(state, request)) return;
+  const applied = state.vm.process?.applied.disks.find(({ id }) => id === diskId);
+  const openInQemu = applied && chainOf(applied).some(({ id }) => id === upper.id);
+  await using space = watchSpace(host, request, signal);
+  const options = {
+    lowerFile: host.directory.forQemu(host.directory.resolveInVm(vmId, lower.path)),
+    speed: 0,
+    signal: space.signal,
+    progress: (done: number, total: number) => progress({ done, total, unit: 'bytes', message: 'merging' }),
+  };
+  if (openInQemu) {
+    const qmp = await monitorOf(host, vmId, signal);
+    return commitLayer(qmp, request, { ...options, topPath: applied.path });
+  }
+  const chain = chainDownFrom(state, diskId, upper.id);
+  if (!chain) return;
+  const daemon = await openStorageDaemon({
+    directory: host.directory,
+    vmId,
+    uid: state.vm.uid,
+    chain,
+    signal,
+  });
+  await using _ = daemon;
+  await commitLayer(daemon.qmp, request, { ...options, topPath: upper.path });
+}
+
+/** The upper layer and all below it. */
+function chainDownFrom(state: ChainState, diskId: string, layerId: string): Chain | null {
+  for (const { chain } of holdersOf(state, diskId)) {
+    const at = chain.findIndex(({ id }) => id === layerId);
+    if (at >= 0) return chain.slice(at);
+  }
+  return null;
+}
+
+/** Nothing lies on the lower layer's state any more: it is gone. */
+function isRecorded(state: ChainState, { diskId, lower }: MergeRequest): boolean {
+  return holdersOf(state, diskId).every(({ chain }) => chain.every(({ id }) => id !== lower.id));
+}
+
+/** Deletes the upper layer's file, once no chain names it. Repeatable. */
+async function deleteMerged(host: VmHost, request: MergeRequest): Promise<void> {
+  const { vmId, diskId, upper } = request;
+  // With the VM its whole folder goes.
+  if (!(await stillThere(host, request))) return;
+  const state = await host.chainRecords.read(vmId);
+  const named = holdersOf(state, diskId).some(({ chain }) => chain.some(({ path }) => path === upper.path));
+  if (!named) await rm(host.directory.resolveInVm(vmId, upper.path), { force: true });
+}
+
+async function recordMerge(host: VmHost, request: MergeRequest): Promise<void> {
+  const { vmId, diskId, upper, lower } = request;
+  if (!(await stillThere(host, request))) return;
+  const seal = await sealOf(host.directory.resolveInVm(vmId, lower.path));
+  await host.chainRecords.change(vmId, (state) =>
+    withChains(state, diskId, (chain) => withMerged(chain, { upper, lower }, seal)),
+  );
+}

@@ -1,0 +1,112 @@
+/**
+ * QEMU's storage daemon with a chain open, for merges of a VM that has no QEMU: the same job on the same nodes, as the
+ * VM's own user (qemu-storage-daemon(1)). It is not detached on purpose, and ended for certain: see `endStorageDaemons`.
+ */
+import { chown, mkdir, rm } from 'node:fs/promises';
+import { QmpClient } from '@corral/qmp/qmp-client';
+import type { DataDirectory } from '../data-directory.ts';
+import { findProcesses } from '../process/find-process.ts';
+import { killProcess, type ProcessIdentity } from '../process/process-identity.ts';
+import { spawnDetached } from '../process/spawn-detached.ts';
+import { layerFileNode, layerNode } from '../vm/qemu-devices.ts';
+import type { Chain } from './chain.ts';
+
+const program = 'qemu-storage-daemon';
+const startLimitMs = 30_000;
+
+export interface StorageDaemonOptions {
+  readonly directory: DataDirectory;
+  readonly vmId: string;
+  readonly uid: number | null;
+  /** Top first. All layers are opened; QEMU asks for the right to write where its job needs it. */
+  readonly chain: Chain;
+  readonly signal: AbortSignal;
+}
+
+/** Starts one; at its disposal it is gone. At most one per VM: an older one is ended first. */
+export async function openStorageDaemon(
+  options: StorageDaemonOptions,
+): Promise<{ readonly qmp: QmpClient } & AsyncDisposable> {
+  const { directory, vmId, uid } = options;
+  await endStorageDaemons(directory, vmId);
+  const { run, log } = directory.vm(vmId);
+  const socket = `${run}/storage-daemon.sock`;
+  await mkdir(run, { recursive: true, mode: 0o700 });
+  await mkdir(log, { recursive: true, mode: 0o700 });
+  if (uid !== null) await chown(run, uid, uid);
+  await rm(socket, { force: true });
+  const { identity } = await spawnDetached({
+    program,
+    args: storageDaemonArguments(options, directory.forQemu(socket)),
+    cwd: directory.root,
+    user: uid === null ? null : { uid, gid: uid },
+    logPath: `${log}/storage-daemon.log`,
+  });
+  const end = async (): Promise<void> => {
+    if (identity) await killProcess('qemu-storage-daemon', identity);
+    await rm(socket, { force: true });
+  };
+  try {
+    const qmp = await QmpClient.connect(directory.socketAddress(socket), {
+      peer: `the storage daemon of VM ${vmId}`,
+      limitMs: startLimitMs,
+      signal: options.signal,
+      starting: true,
+    });
+    return {
+      qmp,
+      [Symbol.asyncDispose]: async () => {
+        await qmp.close();
+        await end();
+      },
+    };
+  } catch (cause) {
+    await end();
+    throw cause;
+  }
+}
+
+/** Ends those that an earlier daemon of ours left behind. A merge that is cut off loses nothing. Repeatable. */
+export async function endStorageDaemons(directory: DataDirectory, vmId: string): Promise<void> {
+  for (const identity of await findStorageDaemons(directory, vmId)) {
+    await killProcess('qemu-storage-daemon', identity);
+  }
+}
+
+export function findStorageDaemons(directory: DataDirectory, vmId: string): Promise<ProcessIdentity[]> {
+  const mark = ownerMark(directory, vmId);
+  return findProcesses((args) => args[0]!.endsWith(program) && args.includes(mark));
+}
+
+/** Its options have no place for a name; a secret that nobody uses tells whose it is in a list of processes. */
+const ownerMark = (directory: DataDirectory, vmId: string): string =>
+  `secret,id=owner,data=${directory.vm(vmId).folder.replaceAll(',', ',,')}`;
+
+function storageDaemonArguments(options: StorageDaemonOptions, socket: string): string[] {
+  const { directory, vmId, chain } = options;
+  const blockdevs = chain.map((layer, index) => ({
+    driver: layer.format,
+    'node-name': layerNode(layer.path),
+    // Only the lowest of the two is written to, by the job; nobody has the top open for writing.
+    'auto-read-only': true,
+    'read-only': index > 0,
+    file: {
+      driver: 'file',
+      'node-name': layerFileNode(layer.path),
+      filename: directory.forQemu(directory.resolveInVm(vmId, layer.path)),
+      'auto-read-only': true,
+      locking: layer.shared ? 'auto' : 'on',
+      aio: 'threads',
+      discard: 'unmap',
+    },
+    ...(layer.format === 'qcow2'
+      ? { backing: chain[index + 1] ? layerNode(chain[index + 1]!.path) : null }
+      : {}),
+  }));
+  return [
+    ...['--object', ownerMark(directory, vmId)],
+    ...['--chardev', `socket,id=monitor,path=${socket},server=on,wait=off`],
+    ...['--monitor', 'chardev=monitor'],
+    ...blockdevs.reverse().flatMap((blockdev) => ['--blockdev', JSON.stringify(blockdev)]),
+  ];
+}
