@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { isCorralError } from '@corral/core/errors';
-import { faultObserver, parseFaults } from './fault.ts';
+import { faultObserver, observerOfFaults, parseFaults } from './fault.ts';
 
 const point = { operationId: '1', kind: 'vm.create', step: 'make-disks', phase: 'before' } as const;
 
@@ -35,5 +38,26 @@ test('what is no fault is refused with the form of one', () => {
       () => parseFaults(text),
       (e) => isCorralError(e, 'operation.bad-fault') && /kind\/step\/phase/.test(e.message),
     );
+  }
+});
+
+test('faults in a file strike a daemon that runs already, once, with actions of its own', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'corral-faults-'));
+  try {
+    const file = join(folder, 'faults');
+    let struck = 0;
+    const strike = () => {
+      struck += 1;
+    };
+    const observer = observerOfFaults(`@${file}`, { 'kill-qemu': strike });
+    await observer(point);
+    writeFileSync(file, 'vm.create/make-disks/before=kill-qemu');
+    await observer({ ...point, phase: 'after' });
+    assert.equal(existsSync(file), true);
+    await observer(point);
+    await observer(point);
+    assert.deepEqual([struck, existsSync(file)], [1, false]);
+  } finally {
+    rmSync(folder, { recursive: true });
   }
 });

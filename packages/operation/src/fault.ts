@@ -1,8 +1,10 @@
 /**
  * Faults for crash tests: a daemon started with one dies, or fails, at exactly that point of an operation.
  *
- * `vm.create/make-disks/after-run=kill-daemon`; several are separated by commas, each strikes once.
+ * `vm.create/make-disks/after-run=kill-daemon`; several are separated by commas, each strikes once. `@PATH` names a
+ * file that holds them, so that a daemon that runs can be given the next one.
  */
+import { readFileSync, rmSync } from 'node:fs';
 import { operationErrors } from './errors.ts';
 import {
   OperationHalt,
@@ -19,7 +21,9 @@ export interface Fault {
   readonly strike: (point: OperationPoint) => void | Promise<void>;
 }
 
-const actions: Readonly<Record<string, Fault['strike']>> = {
+export type FaultActions = Readonly<Record<string, Fault['strike']>>;
+
+const ownActions: FaultActions = {
   /** As a power cut would, as far as this process goes: nothing is flushed, nothing is told. */
   'kill-daemon': () => {
     process.kill(process.pid, 'SIGKILL');
@@ -41,9 +45,37 @@ export function pointName({ kind, step, phase }: Pick<OperationPoint, 'kind' | '
   return `${kind}/${step}/${phase}`;
 }
 
-/** @throws operation.bad-fault */
-export function parseFaults(text: string): readonly Fault[] {
-  return text.split(',').map((part) => parseFault(part.trim()));
+/** @param more actions beside those of this module. @throws operation.bad-fault */
+export function parseFaults(text: string, more: FaultActions = {}): readonly Fault[] {
+  const actions = { ...ownActions, ...more };
+  return text.split(',').map((part) => parseFault(part.trim(), actions));
+}
+
+/** The observer for what an administrator of tests wrote: faults, or `@PATH`. @throws operation.bad-fault */
+export function observerOfFaults(text: string, more: FaultActions = {}): OperationObserver {
+  return text.startsWith('@')
+    ? fileFaultObserver(text.slice(1), more)
+    : faultObserver(parseFaults(text, more));
+}
+
+/** Looks at each point for a file with faults, and removes it before the first of them strikes. */
+function fileFaultObserver(path: string, more: FaultActions): OperationObserver {
+  return async (point) => {
+    const text = readIfThere(path);
+    const fault = text && parseFaults(text, more).find((each) => pointName(each) === pointName(point));
+    if (!fault) return;
+    rmSync(path);
+    await fault.strike(point);
+  };
+}
+
+function readIfThere(path: string): string | null {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    throw cause;
+  }
 }
 
 /** Each strikes the first time that its point is reached. */
@@ -58,7 +90,7 @@ export function faultObserver(faults: readonly Fault[]): OperationObserver {
   };
 }
 
-function parseFault(text: string): Fault {
+function parseFault(text: string, actions: FaultActions): Fault {
   const refuse = (detail: string): never => {
     throw operationErrors['bad-fault']({ text, detail });
   };

@@ -77,7 +77,7 @@ export async function runScenario<Input>(
   const signal = AbortSignal.timeout(scenarioLimitMs);
   await using world = await open();
   await using store = openMemoryStore();
-  const faults = scenario.faults.flatMap(parseFaults);
+  const faults = scenario.faults.flatMap((text) => parseFaults(text));
   const ended = await runThroughCrashes(world, store, scenario, faults, signal);
   await judge(world, ended);
   if (ended.state === 'succeeded') return;
