@@ -131,6 +131,62 @@ export const eventTypes = {
     (vm, d) =>
       `QEMU of VM ${vm} died${d.whileDaemonWasAway ? ' while the daemon was away' : ''}. Its last words: ${d.lastWords || '(none)'}`,
   ),
+  'checkpoint.created': event<{
+    checkpoint: string;
+    type: string;
+    consistency: string;
+    reason: string | null;
+  }>(
+    'info',
+    'Checkpoint taken',
+    (vm, d) =>
+      `Checkpoint ${d.checkpoint} of VM ${vm} was taken (${d.type}, consistency: ${d.consistency}).${d.reason === null ? '' : ` Not better because ${d.reason}.`}`,
+  ),
+  'checkpoint.guest-stopped': event<{ checkpoint: string; pauseMs: number; reason: string }>(
+    'warning',
+    'A checkpoint stopped its guest',
+    (vm, d) =>
+      `The guest of VM ${vm} stood still for ${d.pauseMs} ms while the memory of checkpoint ${d.checkpoint} was written: ${d.reason}.`,
+  ),
+  'checkpoint.applied': event<{ checkpoint: string; present: string }>(
+    'info',
+    'Checkpoint applied',
+    (vm, d) => `Checkpoint ${d.checkpoint} of VM ${vm} was applied; what was there before ${d.present}.`,
+  ),
+  'checkpoint.renamed': event<{ checkpoint: string; from: string }>(
+    'info',
+    'Checkpoint renamed',
+    (vm, d) => `Checkpoint ${d.from} of VM ${vm} is now called ${d.checkpoint}.`,
+  ),
+  'checkpoint.deleted': event<{ checkpoints: readonly string[] }>(
+    'info',
+    'Checkpoint deleted',
+    (vm, d) =>
+      `Of VM ${vm} ${d.checkpoints.length === 1 ? 'checkpoint' : 'checkpoints'} ${d.checkpoints.join(', ')} ${d.checkpoints.length === 1 ? 'was' : 'were'} deleted; what others need of the disks is merged.`,
+  ),
+  'checkpoint.exported': event<{ checkpoint: string; path: string }>(
+    'info',
+    'Checkpoint exported',
+    (vm, d) => `Checkpoint ${d.checkpoint} of VM ${vm} was exported to ${d.path}.`,
+  ),
+  'checkpoint.old': event<{ checkpoint: string; createdAt: string; days: number }>(
+    'warning',
+    'A checkpoint is old',
+    (vm, d) =>
+      `Checkpoint ${d.checkpoint} of VM ${vm} is older than ${d.days} days (${d.createdAt}). Checkpoints are no backup and cost space and speed; "corral checkpoint delete ${vm} ${d.checkpoint}" merges it away.`,
+  ),
+  'checkpoint.large': event<{ checkpoint: string; changedBytes: number; percent: number }>(
+    'warning',
+    'A checkpoint has grown large',
+    (vm, d) =>
+      `${d.changedBytes} bytes were written since checkpoint ${d.checkpoint} of VM ${vm}, more than ${d.percent} % of its disks. "corral checkpoint delete ${vm} ${d.checkpoint}" merges it away.`,
+  ),
+  'checkpoint.thaw-failed': event<{ reason: string }>(
+    'error',
+    'A guest could not be thawed',
+    (vm, d) =>
+      `The file systems of VM ${vm} were frozen for a checkpoint and could not be thawed: ${d.reason}. It is tried again; "corral vm reset ${vm}" helps if the guest hangs.`,
+  ),
   'image.built': event('info', 'Image built', (image) => `Image ${image} was built.`),
   'image.imported': event<{ path: string }>(
     'info',
@@ -138,6 +194,47 @@ export const eventTypes = {
     (image, d) => `Image ${image} was imported from ${d.path}.`,
   ),
   'image.deleted': event('info', 'Image deleted', (image) => `Image ${image} was deleted.`),
+  'volume.added': event<{ path: string; fileSystem: string }>(
+    'info',
+    'Volume added',
+    (volume, d) => `Volume ${volume} (${d.fileSystem} at ${d.path}) was added and belongs to this host.`,
+  ),
+  'volume.changed': event<{ reserveBytes: number }>(
+    'info',
+    'Volume changed',
+    (volume, d) => `The reserve of volume ${volume} is ${d.reserveBytes} bytes.`,
+  ),
+  'volume.removed': event<{ path: string }>(
+    'info',
+    'Volume removed',
+    (volume, d) => `Volume ${volume} at ${d.path} was removed; it belongs to no host.`,
+  ),
+  'volume.released': event<{ path: string }>(
+    'info',
+    'Volume released',
+    (volume, d) => `Volume ${volume} at ${d.path} was released; another host may take it.`,
+  ),
+  'volume.seized': event<{ path: string; from: string }>(
+    'warning',
+    'Volume seized',
+    (volume, d) => `Volume ${volume} at ${d.path} was taken from ${d.from}.`,
+  ),
+  'volume.lost': event<{ path: string; reason: string }>(
+    'error',
+    'Volume lost',
+    (volume, d) => `No VM starts from volume ${volume} at ${d.path} any more: ${d.reason}`,
+  ),
+  'volume.back': event<{ path: string }>(
+    'info',
+    'Volume is back',
+    (volume, d) => `Volume ${volume} at ${d.path} is there and belongs to this host.`,
+  ),
+  'volume.below-reserve': event<{ path: string; freeBytes: number; reserveBytes: number }>(
+    'warning',
+    'The reserve of a volume is reached',
+    (volume, d) =>
+      `Volume ${volume} at ${d.path} has ${d.freeBytes} bytes free, less than its reserve of ${d.reserveBytes}. New disks, copies and checkpoints are refused; VMs run on until it is full. Free some space.`,
+  ),
   'host.daemon-started': event<{ version: string }>(
     'info',
     'Daemon started',
@@ -189,47 +286,6 @@ export const eventTypes = {
 } satisfies Record<string, EventDefinition<never>>;
 
 export type EventType = keyof typeof eventTypes;
-  'volume.added': event<{ path: string; fileSystem: string }>(
-    'info',
-    'Volume added',
-    (volume, d) => `Volume ${volume} (${d.fileSystem} at ${d.path}) was added and belongs to this host.`,
-  ),
-  'volume.changed': event<{ reserveBytes: number }>(
-    'info',
-    'Volume changed',
-    (volume, d) => `The reserve of volume ${volume} is ${d.reserveBytes} bytes.`,
-  ),
-  'volume.removed': event<{ path: string }>(
-    'info',
-    'Volume removed',
-    (volume, d) => `Volume ${volume} at ${d.path} was removed; it belongs to no host.`,
-  ),
-  'volume.released': event<{ path: string }>(
-    'info',
-    'Volume released',
-    (volume, d) => `Volume ${volume} at ${d.path} was released; another host may take it.`,
-  ),
-  'volume.seized': event<{ path: string; from: string }>(
-    'warning',
-    'Volume seized',
-    (volume, d) => `Volume ${volume} at ${d.path} was taken from ${d.from}.`,
-  ),
-  'volume.lost': event<{ path: string; reason: string }>(
-    'error',
-    'Volume lost',
-    (volume, d) => `No VM starts from volume ${volume} at ${d.path} any more: ${d.reason}`,
-  ),
-  'volume.back': event<{ path: string }>(
-    'info',
-    'Volume is back',
-    (volume, d) => `Volume ${volume} at ${d.path} is there and belongs to this host.`,
-  ),
-  'volume.below-reserve': event<{ path: string; freeBytes: number; reserveBytes: number }>(
-    'warning',
-    'The reserve of a volume is reached',
-    (volume, d) =>
-      `Volume ${volume} at ${d.path} has ${d.freeBytes} bytes free, less than its reserve of ${d.reserveBytes}. New disks, copies and checkpoints are refused; VMs run on until it is full. Free some space.`,
-  ),
 
 type DataOf<T extends EventType> = (typeof eventTypes)[T] extends EventDefinition<infer D> ? D : never;
 

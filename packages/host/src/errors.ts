@@ -106,6 +106,18 @@ export const vmErrors = defineErrors('vm', {
     'Firmware is not installed',
     (p) => `${p.what} needs ${p.path}, which is not there. ${p.fix}`,
   ),
+  'nothing-to-register': error<{ path: string }>(
+    404,
+    'There is no VM to register',
+    (p) =>
+      `${p.path} has no vm.json: it is neither an export of Corral nor the folder of a VM. Name the folder that holds it.`,
+  ),
+  'not-registrable': error<{ path: string; problems: readonly string[] }>(
+    409,
+    'The VM does not fit this host',
+    (p) =>
+      `The VM in ${p.path} cannot be registered as it is: ${p.problems.join('; ')}. "corral vm register ${p.path} --dry-run" shows each with its fix.`,
+  ),
   'settings-damaged': error<{ path: string; reason: string }>(
     500,
     'The settings file cannot be read',
@@ -180,5 +192,55 @@ export const chainErrors = defineErrors('chain', {
     500,
     'The disks could not be forked',
     (p) => `QEMU did not put new layers on the disks of VM "${p.vm}": ${p.reason}. The VM goes on as before.`,
+  ),
+});
+
+export const checkpointErrors = defineErrors('checkpoint', {
+  'not-found': error<{ vm: string; checkpoint: string }>(
+    404,
+    'No such checkpoint',
+    (p) =>
+      `VM "${p.vm}" has no checkpoint "${p.checkpoint}". "corral checkpoint list ${p.vm}" shows those that it has.`,
+  ),
+  'name-taken': error<{ vm: string; checkpoint: string }>(
+    409,
+    'The name is taken',
+    (p) =>
+      `VM "${p.vm}" has a checkpoint "${p.checkpoint}" already. Choose another name, or rename that one with "corral checkpoint rename".`,
+  ),
+  'present-at-stake': error<{ vm: string; checkpoint: string }>(
+    409,
+    'The present would be lost',
+    (p) =>
+      `Applying checkpoint "${p.checkpoint}" throws away what VM "${p.vm}" holds now. Keep it in a checkpoint of its own with --checkpoint-first, or throw it away with --discard-present.`,
+  ),
+  'no-guest': error<{ vm: string; reason: string }>(
+    409,
+    'The guest cannot be brought to rest',
+    (p) =>
+      `A production checkpoint of VM "${p.vm}" needs its guest: ${p.reason}. Install and start qemu-guest-agent in the guest, take a standard checkpoint, or accept a crash-consistent one with --allow crash.`,
+  ),
+  'thaw-failed': error<{ vm: string; reason: string }>(
+    500,
+    'The guest could not be thawed',
+    (p) =>
+      `The file systems of VM "${p.vm}" are frozen and could not be thawed: ${p.reason}. If its guest hangs, "corral vm reset ${p.vm}".`,
+  ),
+  'memory-failed': error<{ vm: string; reason: string }>(
+    500,
+    'The memory could not be written',
+    (p) =>
+      `QEMU did not write the memory of VM "${p.vm}": ${p.reason}. The VM goes on as before; no checkpoint was taken.`,
+  ),
+  damaged: error<{ vm: string; checkpoint: string; path: string; reason: string }>(
+    409,
+    'The checkpoint cannot be used',
+    (p) =>
+      `Checkpoint "${p.checkpoint}" of VM "${p.vm}" cannot be applied: ${p.path}: ${p.reason}. Put the original file back, or delete the checkpoint. Nothing was changed.`,
+  ),
+  'export-exists': error<{ path: string }>(
+    409,
+    'The directory is not empty',
+    (p) => `${p.path} is there already and not empty. Name one that does not exist yet.`,
   ),
 });
