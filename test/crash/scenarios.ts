@@ -6,6 +6,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Client } from '@corral/api/client.gen';
 import type { Operation } from '@corral/api/schemas/operation';
+import { createDisk } from '@corral/disk/verbs/create-disk';
 import { succeeded } from '../support/operations.ts';
 
 export interface Scenario {
@@ -48,11 +49,14 @@ const importImage = (client: Client, data: string) =>
 
 export const scenarios: Readonly<Record<string, Scenario>> = {
   'vm.create': {
-    prepare: async () => undefined,
-    begin: (client) =>
+    prepare: (_, data) => createDisk(join(data, 'foreign.vhdx'), { format: 'vhdx', sizeBytes: 2 ** 24 }),
+    begin: (client, data) =>
       client.vm.create({
         ...machine,
-        disks: [{ name: 'data', sizeBytes: 2 ** 24, filesystem: 'ext4' }],
+        disks: [
+          { name: 'data', sizeBytes: 2 ** 24, filesystem: 'ext4' },
+          { name: 'foreign', from: join(data, 'foreign.vhdx') },
+        ],
         start: true,
       }),
   },

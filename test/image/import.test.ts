@@ -7,6 +7,11 @@ import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { promisify } from 'node:util';
 import { isCorralError } from '@corral/core/errors';
+import { openChain } from '@corral/disk/chain';
+import { convertDisk } from '@corral/disk/verbs/convert-disk';
+import { createDisk } from '@corral/disk/verbs/create-disk';
+import { hashDisk } from '@corral/disk/verbs/hash-disk';
+import { inspectDisk } from '@corral/disk/verbs/inspect-disk';
 import { importDisk } from '@corral/image/import/import-disk';
 
 const execute = promisify(execFile);
@@ -63,6 +68,26 @@ for (const [format, options] of [
     assert.deepEqual(await readdir(join(folder, 'target')), ['disk.qcow2']);
   });
 }
+
+test('an AVHDX becomes one qcow2 with what its parents hold', async (t) => {
+  const folder = await makeFolder(t);
+  const paths = [join(folder, 'base.vhdx'), join(folder, 'middle.avhdx'), join(folder, 'top.avhdx')] as const;
+  const raw = join(folder, 'raw');
+  await makeRaw(raw);
+  await convertDisk(raw, paths[0], { source: { format: 'raw' }, format: 'vhdx' });
+  for (const [index, path] of paths.slice(1).entries()) {
+    await createDisk(path, { format: 'vhdx', parent: paths[index]! });
+    await using disk = await openChain(path, { readOnly: false });
+    await disk.write(Buffer.alloc(1000, index + 1), 2 ** 20 * (index + 1) + 77);
+  }
+  await importDisk({ path: paths[2], target: join(folder, 'target') });
+  const made = join(folder, 'target/disk.qcow2');
+  assert.equal((await hashDisk(made)).sha256, (await hashDisk(paths[2])).sha256);
+  assert.equal((await inspectDisk(made)).layers.length, 1);
+  await rm(paths[0]);
+  const again = importDisk({ path: paths[2], target: join(folder, 'target') });
+  await assert.rejects(again, (error) => isCorralError(error, 'disk.parent-missing'));
+});
 
 test('a raw file is copied, and filled up to a whole sector', async (t) => {
   const folder = await makeFolder(t);

@@ -30,7 +30,10 @@ export const Image = z.strictObject({
 export const ImageImport = z.strictObject({
   name: Name,
   path: z.string().startsWith('/').max(4096).describe('absolute path of a file on the host'),
-  format: ImageFormat.optional().describe('default: what the header says; a file without a header is raw'),
+  format: z
+    .enum(['qcow2', 'raw', 'vhd', 'vhdx'])
+    .optional()
+    .describe('of the file; default: what its header says; a file without a header is raw'),
   profile: Profile.default('linux'),
 });
 

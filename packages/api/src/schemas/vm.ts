@@ -41,7 +41,12 @@ export const DiskSource = z
       .literal('ext4')
       .optional()
       .describe('formatted by the host; the micro guest mounts it at /mnt/NAME'),
-    from: z.string().min(1).max(4096).optional().describe('path of a disk file to copy from'),
+    from: z
+      .string()
+      .min(1)
+      .max(4096)
+      .optional()
+      .describe('path of a disk file on the host to copy from: raw, qcow2, VHD or VHDX'),
     device: z.string().startsWith('/dev/').max(4096).optional().describe('pass-through block device'),
     bus: DiskBus.optional(),
   })

@@ -6,7 +6,6 @@ import { inspectForeign } from '@corral/disk/inspect-foreign';
 import type { ImageHost } from '@corral/host/image/image-operations';
 import type { SourceFacts } from '@corral/host/vm/plan-vm';
 import { defaultCacheDirectory } from '@corral/image/cache-directory';
-import { imageErrors } from '@corral/image/errors';
 import { importDisk as importDiskFile } from '@corral/image/import/import-disk';
 import { cachedMicroImage } from '@corral/image/micro/cached-micro-image';
 import type { LongWork } from '@corral/image/progress';
@@ -30,13 +29,10 @@ function progressTo(report: Parameters<ImageHost['buildMicro']>[2]): NonNullable
   return ({ step, doneBytes, totalBytes }) => report(doneBytes ?? 0, totalBytes ?? null, step);
 }
 
-/** Our own parser looks at a foreign file before any other program does (invariant 5). */
+/** Our own parsers look at a foreign file before any other program does (invariant 5). */
 export async function inspectSource(path: string): Promise<SourceFacts> {
-  const { info } = await inspectForeign(path);
-  const { format, sizeBytes } = info;
-  if (format === 'qcow2' || format === 'raw') return { format, sizeBytes };
-  const fix = `it is ${format.toUpperCase()}, which no VM runs on: import it first with "corral image import"`;
-  throw imageErrors['bad-source']({ path, reason: fix });
+  const { info } = await inspectForeign(path, { provedParents: true });
+  return { format: info.format, sizeBytes: info.sizeBytes };
 }
 
 export async function makeSeed(

@@ -23,7 +23,7 @@ export interface ImageHost {
   /** Looks at the file first (invariant 5), then writes `disk.<format>` into the folder. */
   readonly importDisk: (
     path: string,
-    format: 'qcow2' | 'raw' | undefined,
+    format: ImageImport['format'],
     folder: string,
     signal: AbortSignal,
     report: ReportBytes,

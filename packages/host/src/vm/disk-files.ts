@@ -7,6 +7,11 @@
 import { chmod, chown, open, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { DiskSettings } from '@corral/api/schemas/vm-settings';
+import type { Progress } from '@corral/disk/disk';
+import { driverOf } from '@corral/disk/drivers';
+import { openForeign } from '@corral/disk/inspect-foreign';
+import { convertChain } from '@corral/disk/verbs/convert-disk';
+import { type CopyWay, copyDiskFile } from '@corral/image/copy/copy-disk-file';
 import { z } from 'zod';
 import { vmErrors } from '../errors.ts';
 import { runCommand } from '../process/run-command.ts';
@@ -16,7 +21,14 @@ import { syncFolder } from './settings-file.ts';
 export const DiskMaking = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('blank') }),
   z.strictObject({ kind: z.literal('ext4') }),
+  /** Of an image, whose files Corral wrote. */
   z.strictObject({ kind: z.literal('copy'), source: z.string(), sourceFormat: z.enum(['qcow2', 'raw']) }),
+  /** Of a file from elsewhere, with the parents that it proves: read by our own parsers alone (invariant 5). */
+  z.strictObject({
+    kind: z.literal('import'),
+    source: z.string(),
+    sourceFormat: z.enum(['qcow2', 'raw', 'vhd', 'vhdx']),
+  }),
   /** A differencing disk on `DiskSettings.parents[0]`. */
   z.strictObject({ kind: z.literal('linked'), base: z.string(), baseFormat: z.enum(['qcow2', 'raw']) }),
   z.strictObject({ kind: z.literal('device') }),
@@ -26,29 +38,39 @@ export type DiskMaking = z.infer<typeof DiskMaking>;
 export interface MakeDiskOptions {
   readonly uid: number | null;
   readonly signal: AbortSignal;
+  /** Only of work that takes long and can tell. */
+  readonly onProgress?: (done: Progress) => void;
 }
+
+/** How the content of a disk came into its file; null for one that has none of another. */
+export type DiskWay = CopyWay | 'converted';
 
 /** Subclusters make a small write to a differencing disk as cheap as to a full one (facts: 9 times the IOPS). */
 const qcow2Options = 'cluster_size=65536,extended_l2=on,lazy_refcounts=off';
 const copyLimitMs = 24 * 3600e3;
 
-/** Makes the file, whole or not at all. Repeatable: one that is there already stays. */
+/**
+ * Makes the file, whole or not at all. Repeatable: one that is there already stays.
+ *
+ * @returns how a copy went; null where nothing was copied
+ */
 export async function makeDisk(
   disk: DiskSettings,
   path: string,
   making: DiskMaking,
   options: MakeDiskOptions,
-): Promise<void> {
-  if (making.kind === 'device' || (await exists(path))) return;
+): Promise<DiskWay | null> {
+  if (making.kind === 'device' || (await exists(path))) return null;
   const part = `${path}.part`;
   await rm(part, { force: true });
   try {
-    await fill(disk, part, making, options.signal);
+    const way = await fill(disk, part, making, options);
     await chmod(part, 0o600);
     if (options.uid !== null) await chown(part, options.uid, options.uid);
     await sync(part);
     await rename(part, path);
     await syncFolder(dirname(path));
+    return way;
   } finally {
     await rm(part, { force: true });
   }
@@ -58,24 +80,30 @@ async function fill(
   disk: DiskSettings,
   path: string,
   making: DiskMaking,
-  signal: AbortSignal,
-): Promise<void> {
+  options: MakeDiskOptions,
+): Promise<DiskWay | null> {
+  const { signal } = options;
   switch (making.kind) {
     case 'blank':
-      return createBlank(disk.format, path, disk.sizeBytes, signal);
+      await createBlank(disk.format, path, disk.sizeBytes, signal);
+      return null;
     case 'ext4':
-      return createExt4(disk, path, signal);
+      await createExt4(disk, path, signal);
+      return null;
     case 'copy':
       return copyDisk(disk, path, making, signal);
+    case 'import':
+      await importDisk(disk, path, making, options);
+      return 'converted';
     case 'linked':
       await qemuImg(
         ['create', '-q', '-f', 'qcow2', '-o', qcow2Options, '-u', '-b', making.base, '-F', making.baseFormat],
         [path, String(disk.sizeBytes)],
         signal,
       );
-      return;
+      return null;
     case 'device':
-      return;
+      return null;
   }
 }
 
@@ -107,9 +135,44 @@ async function copyDisk(
   path: string,
   making: Extract<DiskMaking, { kind: 'copy' }>,
   signal: AbortSignal,
-): Promise<void> {
-  await convert(making.source, making.sourceFormat, path, disk.format, signal);
+): Promise<DiskWay> {
+  const way = await copyContent(disk, path, making, signal);
   await qemuImg(['resize', '-q', '-f', disk.format], [path, String(disk.sizeBytes)], signal);
+  return way;
+}
+
+/** Corral wrote the file of the image itself, so its bytes can be taken as they are. */
+async function copyContent(
+  disk: DiskSettings,
+  path: string,
+  making: Extract<DiskMaking, { kind: 'copy' }>,
+  signal: AbortSignal,
+): Promise<DiskWay> {
+  if (making.sourceFormat !== disk.format) {
+    await convert(making.source, making.sourceFormat, path, disk.format, signal);
+    return 'converted';
+  }
+  const { way } = await copyDiskFile(making.source, path, { signal });
+  await chmod(path, 0o600);
+  return way;
+}
+
+async function importDisk(
+  disk: DiskSettings,
+  path: string,
+  making: Extract<DiskMaking, { kind: 'import' }>,
+  { signal, onProgress }: MakeDiskOptions,
+): Promise<void> {
+  const { source, sourceFormat } = making;
+  await using chain = await openForeign(source, { format: sourceFormat, provedParents: true, signal });
+  const { format } = disk;
+  const { sizeBytes } = await convertChain(chain, path, {
+    format,
+    extendedL2: format === 'qcow2',
+    signal,
+    onProgress,
+  });
+  if (sizeBytes < disk.sizeBytes) await driverOf(format).resize(path, disk.sizeBytes, { signal });
 }
 
 function convert(

@@ -87,6 +87,17 @@ describe('the plan of a VM', () => {
     assert.throws(() => sampleVm({ disks: [{ name: 'data' }] }), { code: 'vm.bad-disk' });
   });
 
+  it('imports a file from elsewhere, of whatever format, as what a VM runs on', () => {
+    const sources = new Map([['/from/web.avhdx', { format: 'vhdx', sizeBytes: 2 ** 30 } as const]]);
+    const { settings, makings } = samplePlan(
+      { disks: [{ name: 'a', from: '/from/web.avhdx' }] },
+      { sources },
+    );
+    const [disk] = settings.disks;
+    assert.deepEqual([disk?.format, disk?.sizeBytes, disk?.parents], ['qcow2', 2 ** 30, []]);
+    assert.deepEqual(makings, { a: { kind: 'import', source: '/from/web.avhdx', sourceFormat: 'vhdx' } });
+  });
+
   it('refuses a disk that is to be made from two things', () => {
     const both = [{ name: 'data', from: '/a', device: '/dev/sdb' }];
     assert.throws(() => planVm(request({ disks: both }), countingFacts()), { code: 'vm.bad-disk' });

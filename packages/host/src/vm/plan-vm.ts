@@ -15,6 +15,8 @@ import { vmErrors } from '../errors.ts';
 import type { DiskMaking } from './disk-files.ts';
 import { sataDiskCount } from './qemu-devices.ts';
 
+type SourceFormat = Extract<DiskMaking, { kind: 'import' }>['sourceFormat'];
+
 /** An image as the planner needs it. Paths are absolute. */
 export type ImageFacts = { readonly id: string; readonly profile: Profile } & (
   | { readonly kind: 'kernel'; readonly kernel: string; readonly initrd: string; readonly cmdline: string }
@@ -29,7 +31,7 @@ export type ImageFacts = { readonly id: string; readonly profile: Profile } & (
 
 /** A file or device that a disk is made from: looked at before (invariant 5). */
 export interface SourceFacts {
-  readonly format: 'qcow2' | 'raw';
+  readonly format: SourceFormat;
   readonly sizeBytes: number;
 }
 
@@ -172,10 +174,14 @@ function diskContent(
   }
   if (source.from !== undefined) {
     const found = facts.sources.get(source.from)!;
-    return copied(source, { path: source.from, ...found }, bad);
+    const making = { kind: 'import', source: source.from, sourceFormat: found.format } as const;
+    return copied(source, found, making, bad);
   }
   if (source.name === imageDiskName && facts.image?.kind === 'disk') {
-    return vm.image?.linked ? linked(source, facts.image, bad) : copied(source, facts.image, bad);
+    const { path, format } = facts.image;
+    return vm.image?.linked
+      ? linked(source, facts.image, bad)
+      : copied(source, facts.image, { kind: 'copy', source: path, sourceFormat: format }, bad);
   }
   if (source.sizeBytes === undefined) throw bad('it needs a size, such as 10GiB.');
   const sizeBytes = roundToSector(source.sizeBytes);
@@ -187,14 +193,19 @@ function diskContent(
   };
 }
 
-type Original = SourceFacts & { readonly path: string };
+type Original = Pick<SourceFacts, 'sizeBytes'>;
 
-function copied(source: DiskSource, original: Original, bad: (reason: string) => Error): DiskContent {
+function copied(
+  source: DiskSource,
+  original: Original,
+  making: DiskMaking,
+  bad: (reason: string) => Error,
+): DiskContent {
   return {
     format: source.format ?? 'qcow2',
     sizeBytes: enlarged(source, original, bad),
     parents: [],
-    making: { kind: 'copy', source: original.path, sourceFormat: original.format },
+    making,
   };
 }
 

@@ -8,13 +8,10 @@ import { createReadStream } from 'node:fs';
 import { chmod, stat, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { copyContent, surveyContent } from '@corral/disk/copy-content';
 import type { DiskFormat } from '@corral/disk/disk';
-import { driverOf, openLayer } from '@corral/disk/drivers';
-import { inspectForeign } from '@corral/disk/inspect-foreign';
-import { writeOutput } from '@corral/disk/output-file';
+import { inspectForeign, openForeign } from '@corral/disk/inspect-foreign';
+import { convertChain } from '@corral/disk/verbs/convert-disk';
 import { type CopyWay, copyDiskFile } from '../copy/copy-disk-file.ts';
-import { imageErrors } from '../errors.ts';
 import type { LongWork } from '../progress.ts';
 
 export interface ImportDiskOptions extends LongWork {
@@ -38,25 +35,15 @@ export interface ImportedDisk {
 
 const sectorBytes = 512;
 
-/** Reads the foreign structure and writes our own. The parent is looked at again on the handle that is read. */
+/** Reads the foreign structure, and that of the parents it proves, and writes our own. */
 async function rewrite(options: ImportDiskOptions, format: DiskFormat, target: string): Promise<void> {
   const { path, signal, progress } = options;
-  await using source = await openLayer(path, { readOnly: true, format, signal });
-  if (source.info.parent) {
-    throw imageErrors['bad-source']({ path, reason: 'it rests on another file since it was checked' });
-  }
-  const driver = driverOf('qcow2');
-  // Whole sectors: QEMU would cut off the rest of another size.
-  const sizeBytes = Math.ceil(source.info.sizeBytes / sectorBytes) * sectorBytes;
-  const { dataBytes } = await surveyContent(source, driver.plan({ sizeBytes }).blockBytes, { signal });
-  await writeOutput(target, async (temporary) => {
-    await using written = await driver.create(temporary, { sizeBytes, scratch: true, signal });
-    await copyContent(source, written, {
-      totalBytes: dataBytes,
-      signal,
-      onProgress: (at) => progress?.({ step: `reading ${path}`, ...at }),
-    });
-    await written.close();
+  // Looked at again on the handles that are read: the file may be another since it was checked.
+  await using source = await openForeign(path, { format, provedParents: true, signal });
+  await convertChain(source, target, {
+    format: 'qcow2',
+    signal,
+    onProgress: (at) => progress?.({ step: `reading ${path}`, ...at }),
   });
 }
 
@@ -84,11 +71,11 @@ async function hashFile(path: string, { signal, progress }: LongWork): Promise<s
 }
 
 /**
- * @throws disk.foreign-refused and what else `inspectForeign` refuses; image.bad-source; disk.no-space
+ * @throws disk.foreign-refused and what else `inspectForeign` refuses; disk.no-space
  */
 export async function importDisk(options: ImportDiskOptions): Promise<ImportedDisk> {
   const { path, signal } = options;
-  const { info } = await inspectForeign(path, { format: options.format, signal });
+  const { info } = await inspectForeign(path, { format: options.format, provedParents: true, signal });
   const format = info.format === 'raw' ? 'raw' : 'qcow2';
   const target = join(options.target, `disk.${format}`);
   let way: ImportedDisk['way'] = 'converted';

@@ -13,7 +13,7 @@ import { runVmOperation } from './vm-result.ts';
 
 export const vmCreate: CommandDefinition = {
   description:
-    'Creates a VM. Without --image it has the disks that --disk names and nothing on them: give it an --iso to install from.\n\nA disk is NAME=SIZE (blank; with ,format=ext4 the host formats it), NAME=from:FILE (a copy) or NAME=device:/dev/X (a device of the host, passed through). A network is user, bridge:NAME or none. --disk, --network and --ssh-key may be given several times.',
+    'Creates a VM. Without --image it has the disks that --disk names and nothing on them: give it an --iso to install from.\n\nA disk is NAME=SIZE (blank; with ,format=ext4 the host formats it), NAME=from:FILE (a copy of a raw, qcow2, VHD or VHDX file of the host; of an AVHDX with its parents) or NAME=device:/dev/X (a device of the host, passed through: no checkpoints, no tracked backup). A network is user, bridge:NAME or none. --disk, --network and --ssh-key may be given several times.',
   examples: [
     { command: 'corral vm create web1 --image micro --start', explains: 'a small Linux that runs at once' },
     {

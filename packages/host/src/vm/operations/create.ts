@@ -1,12 +1,15 @@
 /** vm.create: disks and settings are made first, the VM is seen by others when all is there. */
-import { chmod, chown, constants, copyFile, mkdir, rm, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { chmod, chown, constants, copyFile, mkdir, writeFile } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
 import { VmSettings } from '@corral/api/schemas/vm-settings';
+import { formatSize } from '@corral/core/units';
 import { defineOperation } from '@corral/operation/operation';
 import { z } from 'zod';
-import { DiskMaking, makeDisk } from '../disk-files.ts';
+import { DiskMaking, type DiskWay, makeDisk } from '../disk-files.ts';
+import { type PlannedDisk, requireRoom } from '../disk-space.ts';
 import { writeSettingsFile } from '../settings-file.ts';
 import type { VmHost } from '../vm-host.ts';
+import { makeDiskFolder, makeVmFolder, removeVmFolders } from '../vm-folders.ts';
 import { subject } from '../vm-supervisor.ts';
 
 /** A file that is copied into the VM's folder: kernel, initrd, firmware variables. */
@@ -17,6 +20,10 @@ const Input = z.strictObject({
   /** By the name of the disk. */
   makings: z.record(z.string(), DiskMaking),
   copies: z.array(FileCopy),
+  /** Folder of the VM on another volume; null where it is in the data directory. */
+  home: z.string().nullable().default(null),
+  /** Ids of the volumes on which something is made: none of them can be removed meanwhile. */
+  volumes: z.array(z.string()).default([]),
   /** Content of the cloud-init seed, base64. */
   seed: z.string().nullable(),
   start: z.boolean(),
@@ -24,10 +31,16 @@ const Input = z.strictObject({
 });
 export type VmCreateInput = z.infer<typeof Input>;
 
+/** How a disk came to its content. */
+export interface DiskCopy {
+  readonly disk: string;
+  readonly way: DiskWay;
+}
+
 interface Results {
   'reserve-user': { uid: number | null };
   'make-folder': null;
-  'make-disks': null;
+  'make-disks': { copies: DiskCopy[] };
   register: null;
   'queue-start': { operationId: string | null };
 }
@@ -36,7 +49,11 @@ export function vmCreate(host: VmHost) {
   return defineOperation<VmCreateInput, Results>({
     kind: 'vm.create',
     input: (json) => Input.parse(json),
-    target: ({ settings }) => [`vm/${settings.id}`, `vm-name/${settings.name}`],
+    target: ({ settings, volumes }) => [
+      `vm/${settings.id}`,
+      `vm-name/${settings.name}`,
+      ...volumes.map((id) => ({ shared: `volume/${id}` })),
+    ],
     title: ({ settings }) => `Create VM ${settings.name}`,
     cancellable: true,
     steps: [
@@ -54,19 +71,19 @@ export function vmCreate(host: VmHost) {
       {
         name: 'make-folder',
         run: async ({ input, result }) => {
-          await makeFolder(host, input.settings.id, result('reserve-user').uid);
+          await requireRoom(host.volumes, `VM ${input.settings.name}`, plannedDisks(host, input));
+          await makeVmFolder(host, input.settings.id, result('reserve-user').uid, input.home);
           return null;
         },
-        undo: ({ input }) =>
-          rm(host.directory.vm(input.settings.id).folder, { recursive: true, force: true }),
+        undo: ({ input }) => removeVmFolders(host, input.settings.id),
       },
       {
         name: 'make-disks',
         run: async ({ input, result, signal, progress }) => {
-          await fillFolder(host, input, result('reserve-user').uid, signal, (done, message) =>
+          const copies = await fillFolder(host, input, result('reserve-user').uid, signal, (done, message) =>
             progress({ done, total: input.settings.disks.length, unit: 'items', message }),
           );
-          return null;
+          return { copies };
         },
       },
       {
@@ -83,6 +100,7 @@ export function vmCreate(host: VmHost) {
           await writeSettingsFile(host.directory.vm(input.settings.id).settings, input.settings);
           await host.records.create(record);
           await host.emit('vm.created', subject(record));
+          await tellCopies(host, subject(record), result('make-disks').copies);
           return null;
         },
         undo: ({ input }) => host.records.delete(input.settings.id),
@@ -103,6 +121,7 @@ export function vmCreate(host: VmHost) {
     output: (input, results) => ({
       vmId: input.settings.id,
       startOperationId: results['queue-start'].operationId,
+      copies: results['make-disks'].copies,
     }),
   });
 }
@@ -112,24 +131,13 @@ async function reservedUid(host: VmHost, id: string): Promise<number | null> {
   return host.firstUid === null ? null : host.records.reserveUid(id, host.firstUid);
 }
 
-/** Root's, with the VM's group: its QEMU finds its files and can put none there. */
-export async function makeFolder(host: VmHost, id: string, uid: number | null): Promise<void> {
-  const paths = host.directory.vm(id);
-  for (const folder of [paths.folder, paths.disks, paths.boot]) {
-    await mkdir(folder, { recursive: true, mode: 0o750 });
-    await chmod(folder, 0o750);
-    if (uid !== null) await chown(folder, 0, uid);
-  }
-  await mkdir(paths.log, { recursive: true, mode: 0o700 });
-}
-
 async function fillFolder(
   host: VmHost,
   input: VmCreateInput,
   uid: number | null,
   signal: AbortSignal,
   progress: (done: number, message: string) => void,
-): Promise<void> {
+): Promise<DiskCopy[]> {
   const { settings } = input;
   const { folder } = host.directory.vm(settings.id);
   for (const { source, target } of input.copies) await copyInto(source, join(folder, target), uid);
@@ -138,11 +146,43 @@ async function fillFolder(
     await writeFile(path, Buffer.from(input.seed, 'base64'), { mode: 0o640 });
     if (uid !== null) await chown(path, 0, uid);
   }
+  const copies: DiskCopy[] = [];
   for (const [index, disk] of settings.disks.entries()) {
     progress(index, `disk ${disk.name}`);
     const path = host.directory.resolveInVm(settings.id, disk.path);
-    await makeDisk(disk, path, input.makings[disk.name]!, { uid, signal });
+    if (!disk.passThrough) await makeDiskFolder(disk.path, uid);
+    const way = await makeDisk(disk, path, input.makings[disk.name]!, {
+      uid,
+      signal,
+      onProgress: ({ doneBytes, totalBytes }) =>
+        progress(index, `disk ${disk.name}: ${formatSize(doneBytes)} of ${formatSize(totalBytes)}`),
+    });
+    if (way !== null) copies.push({ disk: disk.name, way });
   }
+  return copies;
+}
+
+/** With the makings, for the reserve of the volumes. */
+export function plannedDisks(
+  host: Pick<VmHost, 'directory'>,
+  { settings, makings, home }: Pick<VmCreateInput, 'settings' | 'makings' | 'home'>,
+): PlannedDisk[] {
+  const folder = home ?? host.directory.vm(settings.id).folder;
+  return settings.disks.map((disk) => ({
+    disk,
+    path: resolve(folder, disk.path),
+    making: makings[disk.name]!,
+  }));
+}
+
+/** Which way the copies of disks went: a reflink takes no space and no time, the others do. */
+export async function tellCopies(
+  host: VmHost,
+  vm: ReturnType<typeof subject>,
+  copies: readonly DiskCopy[],
+): Promise<void> {
+  if (copies.length === 0) return;
+  await host.emit('vm.disks-copied', vm, { copies: copies.map(({ disk, way }) => `${disk}: ${way}`) });
 }
 
 async function copyInto(source: string, target: string, uid: number | null): Promise<void> {
