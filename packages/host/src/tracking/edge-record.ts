@@ -13,7 +13,7 @@ export const EdgeRecord = z.strictObject({
   from: z.string(),
   /** The newer state: the upper layer's. */
   to: z.string(),
-  /** The file with the extents, in the VM's folder `changes`. */
+  /** The file with the extents, relative to the VM's folder. */
   path: z.string(),
   /** Length of all extents together. */
   changedBytes: z.int(),

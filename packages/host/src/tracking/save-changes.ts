@@ -1,0 +1,123 @@
+/**
+ * Writes down what changed between two states before a merge, or a deletion, makes it unreadable. Repeatable: what
+ * is recorded is not read again, since a merge may have begun to write to the file that said it.
+ */
+import { rm } from 'node:fs/promises';
+import { derivedId } from '@corral/core/ids';
+import type { Merge } from '../chain/chain.ts';
+import type { ChainRecords, ChainState } from '../chain/chain-records.ts';
+import { diskIdsOf } from '../chain/chain-records.ts';
+import type { DataDirectory } from '../data-directory.ts';
+import type { EdgeRecord } from './edge-record.ts';
+import { readExtentsFile, writeExtentsFile } from './extents-file.ts';
+import { layerAllocation } from './layer-allocation.ts';
+import { edgesToJoin, type LayerPair, neededEdges, pairsAbove, pairsToSave } from './needed-edges.ts';
+import { bytesOf, unionOf } from './ranges.ts';
+
+export interface TrackingHost {
+  readonly chainRecords: ChainRecords;
+  readonly directory: DataDirectory;
+}
+
+/** Before `merge` is carried out: both layers' changes, as far as a reference point may need them. */
+export async function saveChanges(
+  host: TrackingHost,
+  vmId: string,
+  diskId: string,
+  merge: Merge,
+  signal: AbortSignal,
+): Promise<void> {
+  await saveChangesOf(host, vmId, diskId, new Set([merge.upper.id, merge.lower.id]), signal);
+}
+
+/** Before the files of `layerIds` are merged or deleted. */
+export async function saveChangesOf(
+  host: TrackingHost,
+  vmId: string,
+  diskId: string,
+  layerIds: ReadonlySet<string>,
+  signal: AbortSignal,
+): Promise<void> {
+  const state = await host.chainRecords.read(vmId);
+  const pairs = pairsToSave(state, diskId, pairsAbove(state, diskId, layerIds));
+  const edges: EdgeRecord[] = [];
+  for (const pair of pairs) {
+    // The present writes to it: it goes away as it is, and no reference point can name it.
+    if (pair.upper.seal === null) continue;
+    edges.push(await saveEdge(host, vmId, diskId, pair, signal));
+  }
+  if (edges.length > 0) await host.chainRecords.change(vmId, (before) => withEdges(before, edges));
+}
+
+async function saveEdge(
+  host: TrackingHost,
+  vmId: string,
+  diskId: string,
+  { lower, upper }: LayerPair,
+  signal: AbortSignal,
+): Promise<EdgeRecord> {
+  const ranges = await layerAllocation(host.directory, vmId, upper, signal);
+  return writeEdge(host, vmId, { diskId, from: lower.id, to: upper.id, ranges });
+}
+
+async function writeEdge(
+  host: TrackingHost,
+  vmId: string,
+  edge: Pick<EdgeRecord, 'diskId' | 'from' | 'to'> & { readonly ranges: ReturnType<typeof unionOf> },
+): Promise<EdgeRecord> {
+  const { diskId, from, to, ranges } = edge;
+  const path = `changes/${diskId}/${from}-${to}.extents`;
+  await writeExtentsFile(host.directory.resolveInVm(vmId, path), { from, to, ranges });
+  const id = derivedId(`change-edge/${diskId}/${from}/${to}`);
+  return { id, vmId, diskId, from, to, path, changedBytes: bytesOf(ranges) };
+}
+
+function withEdges(state: ChainState, edges: readonly EdgeRecord[]): ChainState {
+  const ids = new Set(edges.map(({ id }) => id));
+  return { ...state, edges: [...state.edges.filter(({ id }) => !ids.has(id)), ...edges] };
+}
+
+/**
+ * Forgets what no reference point can ask for any more, and makes one of two edges where a state between them is
+ * not asked for: so their number follows that of the reference points, not that of the backups. To be called when a
+ * reference point has gone. Repeatable.
+ */
+export async function tidyEdges(host: TrackingHost, vmId: string, signal: AbortSignal): Promise<void> {
+  await forget(host, vmId, (state) => neededEdges(state));
+  for (;;) {
+    signal.throwIfAborted();
+    const state = await host.chainRecords.read(vmId);
+    const pair = diskIdsOf(state)
+      .map((diskId) => edgesToJoin(state, diskId))
+      .find((found) => found !== null);
+    if (!pair) return;
+    const [lower, upper] = pair;
+    const ranges = unionOf([
+      ...(await readExtentsFile(host.directory.resolveInVm(vmId, lower.path), lower)),
+      ...(await readExtentsFile(host.directory.resolveInVm(vmId, upper.path), upper)),
+    ]);
+    const ends = [lower.from, lower.to, upper.from, upper.to];
+    const [from, to] = ends.filter((id) => ends.filter((other) => other === id).length === 1);
+    const joined = await writeEdge(host, vmId, { diskId: lower.diskId, from: from!, to: to!, ranges });
+    await forget(host, vmId, ({ edges }) => [
+      ...edges.filter(({ id }) => id !== lower.id && id !== upper.id && id !== joined.id),
+      joined,
+    ]);
+  }
+}
+
+/** The files go after the record has let go of them. */
+async function forget(
+  host: TrackingHost,
+  vmId: string,
+  keep: (state: ChainState) => EdgeRecord[],
+): Promise<void> {
+  let gone: readonly EdgeRecord[] = [];
+  await host.chainRecords.change(vmId, (state) => {
+    const edges = keep(state);
+    const paths = new Set(edges.map(({ path }) => path));
+    gone = state.edges.filter(({ path }) => !paths.has(path));
+    return { ...state, edges };
+  });
+  for (const { path } of gone) await rm(host.directory.resolveInVm(vmId, path), { force: true });
+}
