@@ -1,5 +1,5 @@
 /**
- * Which states of a disk are known to differ only here and there (docs/design/0008-change-tracking.md). Pure.
+ * Which states of a disk are known to differ only here and there (docs/design/0009-change-tracking.md). Pure.
  *
  * A link between two states says: they are equal outside of its extents, a disk being zeros behind its end. That holds
  * both ways, so from one state to another any way over links leads to an answer: the union of their extents.
