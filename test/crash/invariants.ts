@@ -4,8 +4,19 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Client } from '@corral/api/client.gen';
 import { VmSettings } from '@corral/api/schemas/vm-settings';
-import { eventually } from '../support/operations.ts';
+import { eventually, succeeded } from '../support/operations.ts';
 import { processesOf } from '../support/processes.ts';
+
+/** Leaves a host without VMs and images. */
+export async function removeEverything(client: Client): Promise<void> {
+  for (const { id, state } of (await client.vm.list({})).items) {
+    if (state !== 'off' && state !== 'saved') await succeeded(client, client.vm.stop(id));
+    await succeeded(client, client.vm.delete(id, { ifMatch: '*' }));
+  }
+  for (const { id } of (await client.image.list({})).items) {
+    await succeeded(client, client.image.delete(id));
+  }
+}
 
 /** Waits until every operation has ended: finished, or undone. */
 export async function allEnded(client: Client): Promise<void> {

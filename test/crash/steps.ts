@@ -11,6 +11,16 @@ export interface CrashPoint {
   readonly phase: 'before' | 'after-run' | 'after';
 }
 
+/** Every point, not one of each step: `npm run test:crash`. */
+export const all = process.env['CORRAL_TEST_ALL'] === '1';
+/** Another one each day, and the one that failed by CORRAL_TEST_SEED. */
+export const seed = Number(process.env['CORRAL_TEST_SEED'] ?? new Date().getUTCDate());
+
+/** As faults name it. */
+export function nameOf({ kind, step, phase }: CrashPoint): string {
+  return `${kind}/${step}/${phase}`;
+}
+
 const phases = ['before', 'after-run', 'after'] as const;
 
 /** Definitions do nothing until they run, so the registry can be read without a host. */

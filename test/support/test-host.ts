@@ -4,7 +4,7 @@
  */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -55,6 +55,20 @@ export class TestHost implements AsyncDisposable {
     return join(this.data, 'corrald.sock');
   }
 
+  get #faultFile(): string {
+    return join(this.data, 'faults');
+  }
+
+  /** Something happens to the host at a point of an operation, once. @param fault as packages/operation/src/fault.ts has it */
+  arm(fault: string): Promise<void> {
+    return writeFile(this.#faultFile, fault);
+  }
+
+  /** What was armed and did not strike strikes no more. */
+  disarm(): Promise<void> {
+    return rm(this.#faultFile, { force: true });
+  }
+
   /** What the daemon printed so far, of all its lives. */
   get output(): string {
     return this.#output;
@@ -65,7 +79,7 @@ export class TestHost implements AsyncDisposable {
     const args = ['--data', this.data, '--listen', '127.0.0.1:0', '--name', 'test', ...(options.args ?? [])];
     const daemon = spawn(join(projectRoot, 'bin/corrald'), args, {
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...process.env, ...options.env },
+      env: { ...process.env, CORRAL_FAULTS: `@${this.#faultFile}`, ...options.env },
     });
     this.#daemon = daemon;
     daemon.stderr.on('data', (data: Buffer) => {

@@ -1,0 +1,30 @@
+/**
+ * A host that is struck again and again: what a try made is deleted before the next. A daemon and a data directory of
+ * its own for each point would be most of the suite's time.
+ */
+import { TestHost } from '../support/test-host.ts';
+import { removeEverything } from './invariants.ts';
+
+export class CrashHost implements AsyncDisposable {
+  #host: TestHost | null = null;
+
+  /** Runs `work` on an empty host. One on which it failed is not used again. */
+  async use(work: (host: TestHost) => Promise<void>): Promise<void> {
+    this.#host ??= await TestHost.start();
+    const host = this.#host;
+    try {
+      await work(host);
+      await host.disarm();
+      await removeEverything(host.client);
+    } catch (cause) {
+      await this[Symbol.asyncDispose]();
+      throw cause;
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const host = this.#host;
+    this.#host = null;
+    await host?.[Symbol.asyncDispose]();
+  }
+}
