@@ -1,7 +1,9 @@
 /** The formats that Corral knows, and how a file is recognised as one of them. */
 import { Buffer } from 'node:buffer';
 import type { Disk, DiskDriver, DiskFormat, OpenOptions, SignalOptions } from './disk.ts';
+import { diskErrors } from './errors.ts';
 import { DiskFile } from './file.ts';
+import { otherFormatOf } from './other-formats.ts';
 import { qcow2Driver } from './qcow2/driver.ts';
 import { rawDriver } from './raw.ts';
 import { vhdDriver } from './vhd/driver.ts';
@@ -36,10 +38,12 @@ export async function readEnds(
  * The format that the content has. A guest can write whatever it likes into a raw disk: where a disk's format is known
  * (from a record, from a child's link), say it instead of asking.
  *
- * @throws disk.not-found; disk.io
+ * @throws disk.not-found; disk.io; disk.other-format for what is no disk that Corral reads, but no raw one either
  */
 export async function probeFormat(path: string, options?: SignalOptions): Promise<DiskFormat> {
   const { header, tail } = await readEnds(path, options);
+  const other = otherFormatOf(header);
+  if (other !== undefined) throw diskErrors['other-format']({ path, kind: other });
   return diskDrivers.find((driver) => driver.probe(header, tail))?.format ?? 'raw';
 }
 

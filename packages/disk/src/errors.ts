@@ -48,13 +48,20 @@ export const diskErrors = defineErrors('disk', {
   corrupt: error<{ path: string; what: string }>(
     422,
     'The disk file contradicts itself',
-    (p) => `${p.path} is damaged: ${p.what}. Run "corral disk check", or restore the file from a backup.`,
+    (p) =>
+      `${p.path} is damaged: ${p.what}. Restore the file from a backup, or see what "corral disk check --repair" can mend.`,
   ),
   'unknown-format': error<{ path: string; expected: string }>(
     422,
     'Not a disk of that format',
     (p) =>
       `${p.path} is not ${p.expected}. Name the format it really has, or check that it was copied whole.`,
+  ),
+  'other-format': error<{ path: string; kind: string }>(
+    422,
+    'Not a disk that Corral reads',
+    (p) =>
+      `${p.path} is a file of the kind ${p.kind}. Unpack it, or convert it with "qemu-img convert"; if it is a raw disk all the same, say --format raw.`,
   ),
   'unsupported-feature': error<{ path: string; feature: string; fix: string }>(
     422,

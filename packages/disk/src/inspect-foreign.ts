@@ -9,6 +9,7 @@ import { ChainDisk } from './chain-disk.ts';
 import type { DiskFormat, DiskInfo, SignalOptions } from './disk.ts';
 import { diskDrivers, driverOf, readEnds } from './drivers.ts';
 import { diskErrors } from './errors.ts';
+import { otherFormatOf } from './other-formats.ts';
 
 export interface ForeignOptions extends SignalOptions {
   /** Insist on it. Without it the content decides, and what only looks raw is refused. */
@@ -32,23 +33,6 @@ export interface ForeignImage {
 }
 
 const defaultMaxBytes = 2 ** 46;
-
-/** Formats that Corral does not read; taken as raw they would be a disk of rubbish. */
-const otherFormats: readonly { readonly name: string; readonly magic: string; readonly at: number }[] = [
-  { name: 'VMDK', magic: 'KDMV', at: 0 },
-  { name: 'VMDK', magic: 'COWD', at: 0 },
-  { name: 'VMDK', magic: '# Disk DescriptorFile', at: 0 },
-  { name: 'QED', magic: 'QED\0', at: 0 },
-  { name: 'VDI', magic: '\x7f\x10\xda\xbe', at: 64 },
-  { name: 'Parallels', magic: 'WithoutFreeSpace', at: 0 },
-  { name: 'Parallels', magic: 'WithouFreSpacExt', at: 0 },
-  { name: 'qcow (version 1)', magic: 'QFI\xfb\0\0\0\x01', at: 0 },
-  { name: 'gzip', magic: '\x1f\x8b\x08', at: 0 },
-  { name: 'xz', magic: '\xfd7zXZ\0', at: 0 },
-  { name: 'zstd', magic: '\x28\xb5\x2f\xfd', at: 0 },
-  { name: 'bzip2', magic: 'BZh', at: 0 },
-  { name: 'zip', magic: 'PK\x03\x04', at: 0 },
-];
 
 /**
  * Opens the image read-only and refuses what would make it depend on, or reveal, anything else.
@@ -87,12 +71,10 @@ async function foreignFormat(path: string, options: ForeignOptions): Promise<Dis
   const { header, tail } = await readEnds(path, options);
   if (!(await stat(path)).isFile()) throw refusal(path, 'it is not a file', 'Copy it into a file first.');
   if (options.format !== undefined) return options.format;
-  const other = otherFormats.find(
-    ({ magic, at }) => header.toString('latin1', at, at + magic.length) === magic,
-  );
-  if (other) {
+  const other = otherFormatOf(header);
+  if (other !== undefined) {
     const fix = 'Unpack it, or convert it with "qemu-img convert" first.';
-    throw refusal(path, `it is a file of the kind ${other.name}`, fix);
+    throw refusal(path, `it is a file of the kind ${other}`, fix);
   }
   return diskDrivers.find((driver) => driver.probe(header, tail))?.format ?? 'raw';
 }

@@ -37,8 +37,24 @@ function diskFacts({ path, info, occupiedBytes }: InspectedLayer): Fact[] {
     ['Sector', `${info.logicalSectorBytes} logical, ${info.physicalSectorBytes} physical`],
     ...identityFacts(info),
     ['Closed cleanly', { text: formatYesNo(!info.dirty), tone: info.dirty ? 'warn' : undefined }],
-    ...Object.entries(info.details).map(([name, value]): Fact => [name, detailText(value)]),
+    ...Object.entries(info.details).flatMap(([name, value]) => detailFacts(name, value)),
   ];
+}
+
+/** A flag that is not set is left out; of several things each has its line. */
+function detailFacts(name: string, value: DetailValue): Fact[] {
+  if (value === null || value === false) return [];
+  const title = inWords(name);
+  if (Array.isArray(value)) {
+    return [[title, value.map(detailText)]];
+  }
+  return [[title, detailText(value)]];
+}
+
+/** `fileWriteId` → `File write id` */
+function inWords(name: string): string {
+  const words = name.replace(/(?<=[a-z0-9])[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
+  return words.charAt(0).toUpperCase() + words.slice(1);
 }
 
 function identityFacts({ identity }: DiskInfo): Fact[] {
@@ -49,7 +65,12 @@ function identityFacts({ identity }: DiskInfo): Fact[] {
 }
 
 function detailText(value: DetailValue): string {
-  return typeof value === 'object' && value !== null ? JSON.stringify(value) : String(value);
+  if (value === true) return formatYesNo(value);
+  if (typeof value !== 'object' || value === null) return printable(String(value));
+  const parts = Object.entries(value).map(
+    ([name, part]) => `${inWords(name).toLowerCase()} ${detailText(part)}`,
+  );
+  return parts.join(', ');
 }
 
 const tones: Readonly<Record<string, Tone>> = { corruption: 'bad', leak: 'warn', note: 'dim' };

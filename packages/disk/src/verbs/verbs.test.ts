@@ -269,6 +269,8 @@ describe('the first look at a foreign image', () => {
       await writeFile(vmdk, Buffer.concat([Buffer.from('KDMV'), Buffer.alloc(MiB)]));
       await assertRejects(() => inspectForeign(vmdk), 'disk.foreign-refused');
       await inspectForeign(vmdk, { format: 'raw' });
+      await assertRejects(() => hashDisk(vmdk), 'disk.other-format');
+      assert.equal((await hashDisk(vmdk, { format: 'raw' })).sizeBytes, MiB + 4);
       await assertRejects(() => inspectForeign(vmdk, { format: 'qcow2' }), 'disk.unknown-format');
       const empty = join(folder, 'empty');
       await writeFile(empty, '');
