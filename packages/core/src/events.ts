@@ -36,6 +36,12 @@ function event<D extends EventData = never>(
 export const eventTypes = {
   'vm.created': event('info', 'VM created', (vm) => `VM ${vm} was created.`),
   'vm.cloned': event<{ from: string }>('info', 'VM cloned', (vm, d) => `VM ${vm} was cloned from ${d.from}.`),
+  'vm.disks-copied': event<{ copies: readonly string[] }>(
+    'info',
+    'Disks copied',
+    (vm, d) =>
+      `Content of the disks of VM ${vm}, and how it was copied: ${d.copies.join(', ')}.`,
+  ),
   'vm.registered': event<{ path: string }>(
     'info',
     'VM registered',

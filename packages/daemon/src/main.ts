@@ -7,6 +7,8 @@ import { DataDirectory } from '@corral/host/data-directory';
 import { EventLog } from '@corral/host/event-log';
 import { watchSpace } from '@corral/host/vm/space-watcher';
 import { compactHistory } from '@corral/store/compact-history';
+import type { VmHost } from '@corral/host/vm/vm-host';
+import { watchVolumes } from '@corral/host/volume/watch-volumes';
 import { openSqliteStore } from '@corral/store/sqlite-store';
 import { type Logger, pino } from 'pino';
 import packageJson from '../package.json' with { type: 'json' };
@@ -57,6 +59,7 @@ async function run(options: DaemonOptions, log: Logger, stop: AbortSignal): Prom
     log,
     nodeName,
     launchHost: platform.launchHost,
+    identity,
   });
   stack.defer(() => parts.consoles.close());
   stack.defer(() => parts.host.agents.close());
@@ -111,6 +114,7 @@ async function run(options: DaemonOptions, log: Logger, stop: AbortSignal): Prom
     compactHistory(store, {
       keepMs: historyKeptMs,
       onError: (cause) => log.warn({ err: cause }, 'the history of the store could not be shortened'),
+    watchVolumes(parts.host.volumes, parts.host.emit, log, stop),
       signal: stop,
     }),
     autostart({

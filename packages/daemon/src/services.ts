@@ -20,6 +20,7 @@ import type {
   VmPatch,
   VmShutdown,
 } from '@corral/api/schemas/vm';
+import type { Volume, VolumeAdd, VolumeCheck, VolumePatch, VolumeSeize } from '@corral/api/schemas/volume';
 import type { OperationSnapshot } from '@corral/operation/operation';
 
 /** Who asks. */
@@ -45,6 +46,22 @@ export interface ImageService {
   build(input: ImageBuild, caller: Caller): Promise<OperationSnapshot>;
   /** @throws image.not-found, image.in-use */
   delete(image: string, caller: Caller): Promise<OperationSnapshot>;
+}
+
+export interface VolumeService {
+  list(): Promise<readonly Volume[]>;
+  /** @throws volume.not-found */
+  show(volume: string): Promise<Volume>;
+  /** @throws volume.bad-root, volume.exists, volume.foreign */
+  add(input: VolumeAdd, caller: Caller): Promise<OperationSnapshot>;
+  update(volume: string, patch: VolumePatch, caller: Caller): Promise<OperationSnapshot>;
+  /** @throws volume.in-use, volume.local */
+  remove(volume: string, caller: Caller): Promise<OperationSnapshot>;
+  /** @throws volume.running, volume.local */
+  release(volume: string, caller: Caller): Promise<OperationSnapshot>;
+  seize(volume: string, input: VolumeSeize, caller: Caller): Promise<OperationSnapshot>;
+  /** @param vm only this one. @throws volume.unavailable, vm.not-found */
+  check(volume: string, vm: string | undefined, signal: AbortSignal): Promise<VolumeCheck>;
 }
 
 /** Actions that need no more than the VM. */
@@ -151,6 +168,7 @@ export interface EventService {
 export interface Services {
   readonly host: HostService;
   readonly images: ImageService;
+  readonly volumes: VolumeService;
   readonly vms: VmService;
   readonly guests: GuestService;
   readonly screens: ScreenService;

@@ -47,6 +47,7 @@ export const DiskSource = z
       .max(4096)
       .optional()
       .describe('path of a disk file on the host to copy from: raw, qcow2, VHD or VHDX'),
+    volume: NameOrId.optional().describe('where its file lies; default: where the VM is at home'),
     device: z.string().startsWith('/dev/').max(4096).optional().describe('pass-through block device'),
     bus: DiskBus.optional(),
   })
@@ -71,6 +72,7 @@ export const SeedSource = z.strictObject({
 export const VmCreate = z.strictObject({
   name: Name,
   image: NameOrId.optional(),
+  volume: NameOrId.optional().describe('where its folder and disks lie; default: the data directory'),
   linked: z.boolean().default(false).describe('a differencing disk on the image instead of a copy'),
   profile: Profile.optional().describe('default: that of the image, else linux'),
   cpus: CpuCount.default(1),

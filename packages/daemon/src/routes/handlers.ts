@@ -13,6 +13,7 @@ import { screenHandlers } from './screen.ts';
 import { type DaemonIdentity, serviceHandlers } from './service.ts';
 import { tokenHandlers } from './token.ts';
 import { vmHandlers } from './vm.ts';
+import { volumeHandlers } from './volume.ts';
 
 export interface HandlerOptions {
   readonly services: Services;
@@ -26,6 +27,7 @@ export function allHandlers({ services, tokens, tickets, metrics, identity }: Ha
   return {
     ...hostHandlers(services.host),
     ...imageHandlers(services.images),
+    ...volumeHandlers(services.volumes),
     ...vmHandlers(services.vms),
     ...screenHandlers(services.screens, tickets),
     ...guestHandlers(services.guests),

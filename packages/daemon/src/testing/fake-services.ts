@@ -17,7 +17,15 @@ import type {
   Services,
   VmService,
 } from '../services.ts';
-import { sampleDoctorReport, sampleHost, sampleImage, sampleOperation, sampleVm } from './sample-objects.ts';
+import {
+  sampleDoctorReport,
+  sampleHost,
+  sampleImage,
+  sampleOperation,
+  sampleVm,
+  sampleVolume,
+  soundVolumeCheck,
+} from './sample-objects.ts';
 
 export interface FakeServices extends Services {
   readonly vmList: Vm[];
@@ -68,6 +76,17 @@ export function fakeServices(events: EventService): FakeServices {
       import: async (input, caller) => start(`images.import ${input.name}`, caller),
       build: async (input, caller) => start(`images.build ${input.recipe}`, caller),
       delete: async (image, caller) => start(`images.delete ${image}`, caller),
+    },
+    volumes: {
+      list: async () => [sampleVolume('local')],
+      show: async (volume) => sampleVolume(volume),
+      add: async (input, caller) => start(`volumes.add ${input.name} ${input.path}`, caller),
+      update: async (volume, patch, caller) =>
+        start(`volumes.update ${volume} ${patch.reserveBytes}`, caller),
+      remove: async (volume, caller) => start(`volumes.remove ${volume}`, caller),
+      release: async (volume, caller) => start(`volumes.release ${volume}`, caller),
+      seize: async (volume, _input, caller) => start(`volumes.seize ${volume}`, caller),
+      check: async (volume) => ({ ...soundVolumeCheck, volume }),
     },
     vms: fakeVms(state),
     guests: fakeGuests(keyValues, files),

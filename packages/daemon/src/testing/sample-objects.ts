@@ -2,6 +2,7 @@
 import type { DoctorReport, Host } from '@corral/api/schemas/host';
 import type { Image } from '@corral/api/schemas/image';
 import type { Vm } from '@corral/api/schemas/vm';
+import type { Volume, VolumeCheck } from '@corral/api/schemas/volume';
 import { newId } from '@corral/core/ids';
 import type { OperationSnapshot } from '@corral/operation/operation';
 
@@ -103,3 +104,44 @@ export function sampleHost(): Host {
 export function sampleDoctorReport(): DoctorReport {
   return { checkedAt: '2026-01-01T00:00:00.000Z', worst: 'ok', findings: [] };
 }
+
+export function sampleVolume(name: string): Volume {
+  return {
+    id: newId(),
+    name,
+    createdAt: '2026-01-01T00:00:00.000Z',
+    kind: 'directory',
+    path: '/var/lib/corral',
+    local: name === 'local',
+    state: 'held',
+    stateReason: null,
+    owner: { kind: 'host', id: 'h1', name: 'n1', since: '2026-01-01T00:00:00.000Z' },
+    generation: 1,
+    fileSystem: 'xfs',
+    capabilities: {
+      reflink: true,
+      copyFileRange: true,
+      sparseFiles: true,
+      holePunching: true,
+      directIo: true,
+      folderSync: true,
+    },
+    totalBytes: 100,
+    freeBytes: 50,
+    allocatedBytes: 10,
+    provisionedBytes: 30,
+    overcommitRatio: 0.5,
+    reserveBytes: 5,
+    belowReserve: false,
+    usedBy: [],
+  };
+}
+
+export const soundVolumeCheck: VolumeCheck = {
+  volume: 'local',
+  checkedAt: '2026-01-01T00:00:00.000Z',
+  ok: true,
+  vms: 1,
+  files: 1,
+  findings: [],
+};

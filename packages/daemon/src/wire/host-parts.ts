@@ -19,6 +19,11 @@ import { vmOperations } from '@corral/host/vm/vm-operations';
 import type { VmRecord } from '@corral/host/vm/vm-record';
 import { VmRecords } from '@corral/host/vm/vm-record';
 import { VmSupervisor } from '@corral/host/vm/vm-supervisor';
+import { directoryDriver } from '@corral/host/volume/directory-driver';
+import { volumeOperations } from '@corral/host/volume/volume-operations';
+import { VolumeRecords } from '@corral/host/volume/volume-record';
+import { Volumes } from '@corral/host/volume/volumes';
+import { lookAtVolumes } from '@corral/host/volume/watch-volumes';
 import { type OperationEngine, openOperationEngine } from '@corral/operation/operation-engine';
 import { OperationRegistry } from '@corral/operation/operation-registry';
 import type { Store } from '@corral/store/store';
@@ -35,6 +40,8 @@ export interface HostPartsOptions {
   readonly metrics: Metrics;
   readonly log: Logger;
   readonly nodeName: string;
+  /** This host, as owner files of volumes name it. */
+  readonly identity: { readonly id: string; readonly name: string };
   readonly launchHost: () => Promise<LaunchHost>;
 }
 
@@ -63,6 +70,17 @@ export async function assembleHost(options: HostPartsOptions) {
     onEnded: (id) => chains.look(id),
     cleanUpRun: (record) => cleanUpRun(directory, record),
   });
+  const firstUid = process.getuid?.() === 0 ? firstVmUid : null;
+  const { id, name } = options.identity;
+  const volumes = new Volumes({
+    records: new VolumeRecords(store),
+    directory,
+    driver: directoryDriver,
+    self: { id, name },
+    separateUsers: firstUid !== null,
+  });
+  await volumes.prepareLocal();
+  await lookAtVolumes(volumes, emit, log);
   let engine: OperationEngine;
   const chains = new ChainKeeper({
     directory,
@@ -76,11 +94,12 @@ export async function assembleHost(options: HostPartsOptions) {
     records,
     chainRecords,
     chains,
+    volumes,
     supervisor,
     agents,
     emit,
     log,
-    firstUid: process.getuid?.() === 0 ? firstVmUid : null,
+    firstUid,
     launchHost: options.launchHost,
     queueStart: async (vm, operationId, requestedBy) => {
       const id = derivedId(`start of ${operationId}`);
@@ -99,13 +118,22 @@ export async function assembleHost(options: HostPartsOptions) {
     emit,
     buildMicro,
     importDisk,
+    volumes,
   };
+  const volumeHost = { volumes, vms: records, emit };
+  const volumeKinds = volumeOperations(volumeHost);
   const images = imageOperations(imageHost);
   const autostop = hostAutostop(
     host,
     autostopActions(vms, () => engine),
   );
-  const registry = new OperationRegistry([...Object.values(vms), ...Object.values(images), merge, autostop]);
+  const registry = new OperationRegistry([
+    ...Object.values(vms),
+    ...Object.values(images),
+    ...Object.values(volumeKinds),
+    merge,
+    autostop,
+  ]);
   const active = new ActiveOperations();
   const faults = faultsOf(process.env, directory, records);
   engine = await openOperationEngine({
@@ -116,7 +144,7 @@ export async function assembleHost(options: HostPartsOptions) {
     onTrouble: (cause) => log.error({ err: cause }, 'an operation is in trouble'),
     ...(faults ? { observer: faults } : {}),
   });
-  return { host, vms, imageHost, images, autostop, engine, active, consoles };
+  return { host, vms, imageHost, images, volumeHost, volumeKinds, autostop, engine, active, consoles };
 }
 
 export type HostParts = Awaited<ReturnType<typeof assembleHost>>;

@@ -9,6 +9,7 @@ import { chooseCpuModel } from '@corral/host/qemu-facts';
 import { inspectDevice } from '@corral/host/storage/block-device';
 import { volumeFacts } from '@corral/host/storage/volume-facts';
 import { VmService } from '@corral/host/vm/vm-service';
+import { VolumeService } from '@corral/host/volume/volume-service';
 import type { HostIdentity } from '../host-identity.ts';
 import type { OperationService, Services } from '../services.ts';
 import type { HostParts } from './host-parts.ts';
@@ -59,6 +60,13 @@ export function makeServices(options: ServicesOptions): Services {
         const { kind } = await platform.accelerator();
         return { machineType: qemu.machineType, cpuModel: chooseCpuModel(qemu, kind) };
       },
+    }),
+    volumes: new VolumeService({
+      host: parts.volumeHost,
+      operations: parts.volumeKinds,
+      start,
+      // The seals of layers and the files of checkpoints: packages/host/src/chain and checkpoint.
+      inspectors: [],
     }),
     guests: new GuestService(host),
     screens: new ScreenService(host, parts.consoles),

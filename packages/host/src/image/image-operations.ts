@@ -8,6 +8,7 @@ import { z } from 'zod';
 import type { DataDirectory } from '../data-directory.ts';
 import type { EmitEvent } from '../vm/vm-events.ts';
 import type { VmRecords } from '../vm/vm-record.ts';
+import type { Volumes } from '../volume/volumes.ts';
 import type { ImageRecord, ImageRecords } from './image-record.ts';
 
 type Made = Pick<ImageRecord, 'content' | 'sizeBytes' | 'sha256'>;
@@ -18,6 +19,7 @@ export interface ImageHost {
   readonly records: ImageRecords;
   readonly vms: VmRecords;
   readonly emit: EmitEvent;
+  readonly volumes: Volumes;
   /** Writes `vmlinuz` and `initrd` into the folder. */
   readonly buildMicro: (folder: string, signal: AbortSignal, report: ReportBytes) => Promise<Made>;
   /** Looks at the file first (invariant 5), then writes `disk.<format>` into the folder. */

@@ -7,6 +7,7 @@ import { imageErrors } from '@corral/image/errors';
 import type { OperationSnapshot } from '@corral/operation/operation';
 import { sealOf } from '../chain/seal.ts';
 import type { Requester, StartOperation } from '../operations.ts';
+import { occupiedBytes } from '../vm/disk-space.ts';
 import type { ImageFacts } from '../vm/plan-vm.ts';
 import {
   type ImageHost,
@@ -16,6 +17,9 @@ import {
   usersOf,
 } from './image-operations.ts';
 import type { ImageRecord } from './image-record.ts';
+
+/** What a built image takes, at most: kernel and initramfs of the micro image are some 15 MiB. */
+const builtBytes = 32 * 2 ** 20;
 
 export class ImageService {
   readonly #host: ImageHost;
@@ -39,12 +43,14 @@ export class ImageService {
   async build(build: ImageBuild, caller: Requester): Promise<OperationSnapshot> {
     const name = build.name ?? build.recipe;
     await this.#requireFree(name);
+    await this.#requireSpace(name, builtBytes);
     return this.#start(this.#operations.build, { id: newId(), name, build }, { requestedBy: caller.name });
   }
 
   async import(request: ImageImport, caller: Requester): Promise<OperationSnapshot> {
     const { name } = request;
     await this.#requireFree(name);
+    await this.#requireSpace(name, await occupiedBytes(request.path));
     const input = { id: newId(), name, import: request };
     return this.#start(this.#operations.import, input, { requestedBy: caller.name });
   }
@@ -65,6 +71,12 @@ export class ImageService {
     }
     const files = { kernel: join(folder, 'vmlinuz'), initrd: join(folder, 'initrd') };
     return { id, profile, kind: 'kernel', ...files, cmdline: content.cmdline };
+  }
+
+  /** @throws volume.below-reserve */
+  async #requireSpace(name: string, bytes: number): Promise<void> {
+    const { directory, volumes } = this.#host;
+    await volumes.requireSpace(directory.images, bytes, `Image ${name}`);
   }
 
   async #requireFree(name: string): Promise<void> {

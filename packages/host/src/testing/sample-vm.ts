@@ -18,6 +18,7 @@ export function countingFacts(overrides: Partial<PlanFacts> = {}): PlanFacts {
     image: null,
     sources: new Map(),
     hasSeed: false,
+    volumes: new Map(),
     ...overrides,
   };
 }

@@ -14,6 +14,7 @@ import {
 import { vmErrors } from '../errors.ts';
 import type { DiskMaking } from './disk-files.ts';
 import { sataDiskCount } from './qemu-devices.ts';
+import { diskPathOn } from './vm-folders.ts';
 
 type SourceFormat = Extract<DiskMaking, { kind: 'import' }>['sourceFormat'];
 
@@ -44,7 +45,14 @@ export interface PlanFacts {
   /** By path, of each `from` and `device` that was asked for. */
   readonly sources: ReadonlyMap<string, SourceFacts>;
   readonly hasSeed: boolean;
+  readonly volumes: PlacedVolumes;
 }
+
+/**
+ * By the name that was asked for: where the folders of VMs are on a volume, or null for the one that the VM itself is
+ * at home on.
+ */
+export type PlacedVolumes = ReadonlyMap<string, string | null>;
 
 export interface VmPlan {
   readonly settings: VmSettings;
@@ -129,7 +137,7 @@ function imageDisk(request: VmCreate, facts: PlanFacts): DiskSource[] {
 export function planDisk(
   vm: VmSettings,
   source: DiskSource,
-  facts: Pick<PlanFacts, 'newId' | 'sources' | 'image'>,
+  facts: Pick<PlanFacts, 'newId' | 'sources' | 'image' | 'volumes'>,
 ): DiskPlan {
   const { name } = source;
   if (vm.disks.some((disk) => disk.name === name)) throw vmErrors['disk-exists']({ vm: vm.name, disk: name });
@@ -144,13 +152,19 @@ export function planDisk(
     bus,
     format: content.format,
     layerId: facts.newId(),
-    path: source.device ?? `disks/${name}.${content.format}`,
+    path: source.device ?? diskPath(vm, source, content.format, facts.volumes),
     sizeBytes: content.sizeBytes,
     parents: content.parents,
     slot: bus === 'virtio' ? freeSlot(vm) : null,
     passThrough: source.device !== undefined,
   };
   return { disk, making: content.making };
+}
+
+function diskPath(vm: VmSettings, source: DiskSource, format: string, volumes: PlacedVolumes): string {
+  const fileName = `${source.name}.${format}`;
+  const folder = source.volume === undefined ? null : volumes.get(source.volume);
+  return folder ? diskPathOn(folder, vm.id, fileName) : `disks/${fileName}`;
 }
 
 interface DiskContent {

@@ -8,6 +8,7 @@ import type { DataDirectory } from '../data-directory.ts';
 import { vmErrors } from '../errors.ts';
 import type { AgentChannels } from '../guest/agent-channels.ts';
 import type { Logger } from '../logger.ts';
+import type { Volumes } from '../volume/volumes.ts';
 import type { LaunchHost } from './launch.ts';
 import { writeSettingsFile } from './settings-file.ts';
 import type { EmitEvent } from './vm-events.ts';
@@ -20,6 +21,8 @@ export interface VmHost {
   /** What holds chains of a VM's disks, and whoever merges layers that nobody needs. */
   readonly chainRecords: ChainRecords;
   readonly chains: ChainKeeper;
+  /** Whether this host may write where a VM's files are, and whether there is room. */
+  readonly volumes: Volumes;
   readonly supervisor: VmSupervisor;
   readonly agents: AgentChannels;
   readonly emit: EmitEvent;

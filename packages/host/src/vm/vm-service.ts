@@ -1,5 +1,6 @@
 /** VMs as the API sees them: reads what is, and begins the operation that does what was asked. */
 import { randomBytes, randomUUID } from 'node:crypto';
+import { join } from 'node:path';
 import type {
   DiskSource,
   PortSource,
@@ -13,6 +14,10 @@ import type { VmSettings } from '@corral/api/schemas/vm-settings';
 import type { OperationSnapshot } from '@corral/operation/operation';
 import { vmErrors } from '../errors.ts';
 import type { Requester, StartOperation } from '../operations.ts';
+import { vmsFolder } from '../volume/placement.ts';
+import { localName } from '../volume/volume-record.ts';
+import { requireRoom } from './disk-space.ts';
+import { plannedDisks } from './operations/create.ts';
 import { pendingRestart } from './pending-restart.ts';
 import { type ImageFacts, type PlanFacts, planDisk, planPort, planVm, type SourceFacts } from './plan-vm.ts';
 import { requireLegal, type VmHost } from './vm-host.ts';
@@ -33,6 +38,16 @@ export interface VmServiceOptions {
   readonly makeSeed: (seed: SeedSource, instanceId: string, defaultHostname: string) => Promise<Uint8Array>;
   readonly version: () => Promise<VmSettings['version']>;
 }
+
+/** Ends of a VM, and what only asks, are possible on a volume that this host has lost. */
+const writesFiles: ReadonlySet<Parameters<typeof requireLegal>[2]> = new Set([
+  'start',
+  'save',
+  'set',
+  'clone',
+  'disk-add',
+  'disk-remove',
+]);
 
 type PlainAction = 'start' | 'stop' | 'pause' | 'resume' | 'save' | 'discard-saved' | 'reset';
 
@@ -57,8 +72,10 @@ export class VmService {
   async create(request: VmCreate, caller: Requester): Promise<OperationSnapshot> {
     if (await this.#host.records.find(request.name)) throw vmErrors['name-taken']({ name: request.name });
     const image = request.image === undefined ? null : await this.#options.image(request.image);
+    const placed = await this.#place(request.volume ?? localName, request.disks);
     const plan = planVm(request, {
       ...this.#idFacts(),
+      volumes: placed.volumes,
       now: new Date().toISOString(),
       version: await this.#options.version(),
       image,
@@ -66,10 +83,14 @@ export class VmService {
       hasSeed: request.seed !== undefined,
     });
     const seed = request.seed && (await this.#options.makeSeed(request.seed, plan.settings.id, request.name));
+    const home = placed.home.local ? null : join(vmsFolder(placed.home), plan.settings.id);
+    await requireRoom(this.#host.volumes, `VM ${request.name}`, plannedDisks(this.#host, { ...plan, home }));
     return this.#options.start(
       this.#options.operations.create,
       {
         ...plan,
+        home,
+        volumes: placed.ids,
         seed: seed ? Buffer.from(seed).toString('base64') : null,
         start: request.start,
         requestedBy: caller.name,
@@ -99,12 +120,17 @@ export class VmService {
   async clone(vm: string, request: VmClone, caller: Requester): Promise<OperationSnapshot> {
     const record = await this.#legal(vm, 'clone');
     if (await this.#host.records.find(request.name)) throw vmErrors['name-taken']({ name: request.name });
+    const settings = cloneSettings(record.settings, request.name, this.#idFacts());
+    const home = await this.#host.volumes.home(record.settings.id);
+    const under = await this.#host.volumes.under(record.settings);
     return this.#start(
       'clone',
       {
+        home: home === null || home.local ? null : join(vmsFolder(home), settings.id),
+        volumes: under.filter(({ local }) => !local).map(({ id }) => id),
         sourceId: record.settings.id,
         sourceName: record.settings.name,
-        settings: cloneSettings(record.settings, request.name, this.#idFacts()),
+        settings,
         start: request.start,
         requestedBy: caller.name,
       },
@@ -129,8 +155,12 @@ export class VmService {
   async addDisk(vm: string, source: DiskSource, caller: Requester): Promise<OperationSnapshot> {
     const record = await this.#legal(vm, 'disk-add');
     const sources = await this.#inspect([source]);
-    const plan = planDisk(record.settings, source, { ...this.#idFacts(), sources, image: null });
-    return this.#start('diskAdd', { ...target(record), ...plan }, caller);
+    const home = await this.#host.volumes.home(record.settings.id);
+    const { volumes, ids } = await this.#place(home?.name ?? localName, [source]);
+    const plan = planDisk(record.settings, source, { ...this.#idFacts(), sources, image: null, volumes });
+    const path = this.#host.directory.resolveInVm(record.settings.id, plan.disk.path);
+    await requireRoom(this.#host.volumes, `Disk ${source.name}`, [{ ...plan, path }]);
+    return this.#start('diskAdd', { ...target(record), ...plan, volumes: ids }, caller);
   }
 
   async removeDisk(
@@ -174,6 +204,7 @@ export class VmService {
   ): Promise<VmRecord> {
     const record = await this.#host.records.get(vm);
     requireLegal(this.#host, record, action);
+    if (writesFiles.has(action)) await this.#host.volumes.requireVm(record.settings);
     const actual = record.settings.generation;
     if (generation === null || generation === actual) return record;
     throw vmErrors.changed({
@@ -190,6 +221,20 @@ export class VmService {
       if (device !== undefined) facts.set(device, await this.#options.inspectDevice(device));
     }
     return facts;
+  }
+
+  /** Where the VM is at home, and where the disks that name another volume go. */
+  async #place(homeName: string, disks: readonly DiskSource[]) {
+    const home = await this.#host.volumes.target(homeName);
+    const volumes = new Map<string, string | null>();
+    const ids = new Set(home.local ? [] : [home.id]);
+    for (const { volume: name } of disks) {
+      if (name === undefined) continue;
+      const volume = await this.#host.volumes.target(name);
+      volumes.set(name, volume.id === home.id ? null : vmsFolder(volume));
+      if (!volume.local) ids.add(volume.id);
+    }
+    return { home, volumes, ids: [...ids] };
   }
 
   #idFacts(): Pick<PlanFacts, 'newId' | 'newMac'> {

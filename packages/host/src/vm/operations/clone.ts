@@ -1,21 +1,27 @@
 /** vm.clone: a new VM with the content of one that does not run; new ids, addresses and generation id. */
-import { chmod, chown, constants, copyFile, cp, rm } from 'node:fs/promises';
-import { basename } from 'node:path';
+import { chmod, chown, cp, rm } from 'node:fs/promises';
+import { basename, resolve } from 'node:path';
 import { type DiskLayer, type DiskSettings, VmSettings } from '@corral/api/schemas/vm-settings';
+import { type CopyWay, copyDiskFile } from '@corral/image/copy/copy-disk-file';
 import { defineOperation } from '@corral/operation/operation';
 import { z } from 'zod';
 import { chainOf, withChain } from '../../chain/chain.ts';
 import { sealOf } from '../../chain/seal.ts';
 import { exists } from '../disk-files.ts';
+import { occupiedBytes } from '../disk-space.ts';
 import { writeSettingsFile } from '../settings-file.ts';
+import { makeDiskFolder, makeVmFolder, pathOfClone, removeVmFolders } from '../vm-folders.ts';
 import { requireLegal, type VmHost } from '../vm-host.ts';
 import { subject } from '../vm-supervisor.ts';
-import { makeFolder } from './create.ts';
+import { type DiskCopy, tellCopies } from './create.ts';
 
 const Input = z.strictObject({
   sourceId: z.string(),
   sourceName: z.string(),
   settings: VmSettings,
+  /** As of vm.create. */
+  home: z.string().nullable().default(null),
+  volumes: z.array(z.string()).default([]),
   start: z.boolean(),
   requestedBy: z.string(),
 });
@@ -24,7 +30,7 @@ export type VmCloneInput = z.infer<typeof Input>;
 interface Results {
   'reserve-user': { uid: number | null };
   'make-folder': null;
-  'copy-files': { disks: DiskSettings[] };
+  'copy-files': { disks: DiskSettings[]; copies: DiskCopy[] };
   register: null;
   'queue-start': { operationId: string | null };
 }
@@ -33,10 +39,11 @@ export function vmClone(host: VmHost) {
   return defineOperation<VmCloneInput, Results>({
     kind: 'vm.clone',
     input: (json) => Input.parse(json),
-    target: ({ sourceId, settings }) => [
+    target: ({ sourceId, settings, volumes }) => [
       { shared: `vm/${sourceId}` },
       `vm/${settings.id}`,
       `vm-name/${settings.name}`,
+      ...volumes.map((id) => ({ shared: `volume/${id}` })),
     ],
     title: ({ sourceName, settings }) => `Clone VM ${sourceName} as ${settings.name}`,
     cancellable: true,
@@ -56,20 +63,19 @@ export function vmClone(host: VmHost) {
       {
         name: 'make-folder',
         run: async ({ input, result }) => {
-          await makeFolder(host, input.settings.id, result('reserve-user').uid);
+          await requireRoomForClone(host, input);
+          await makeVmFolder(host, input.settings.id, result('reserve-user').uid, input.home);
           return null;
         },
-        undo: ({ input }) =>
-          rm(host.directory.vm(input.settings.id).folder, { recursive: true, force: true }),
+        undo: ({ input }) => removeVmFolders(host, input.settings.id),
       },
       {
         name: 'copy-files',
         run: async ({ input, result, signal, progress }) => {
           await using _files = await host.chains.pause(input.sourceId);
-          const disks = await copyFiles(host, input, result('reserve-user').uid, signal, (done, message) =>
+          return copyFiles(host, input, result('reserve-user').uid, signal, (done, message) =>
             progress({ done, total: input.settings.disks.length, unit: 'items', message }),
           );
-          return { disks };
         },
       },
       {
@@ -87,6 +93,7 @@ export function vmClone(host: VmHost) {
           await writeSettingsFile(host.directory.vm(settings.id).settings, settings);
           await host.records.create(record);
           await host.emit('vm.cloned', subject(record), { from: input.sourceName });
+          await tellCopies(host, subject(record), result('copy-files').copies);
           return null;
         },
         undo: ({ input }) => host.records.delete(input.settings.id),
@@ -107,6 +114,7 @@ export function vmClone(host: VmHost) {
     output: (input, results) => ({
       vmId: input.settings.id,
       startOperationId: results['queue-start'].operationId,
+      copies: results['copy-files'].copies,
     }),
   });
 }
@@ -117,17 +125,24 @@ async function copyFiles(
   uid: number | null,
   signal: AbortSignal,
   progress: (done: number, message: string) => void,
-): Promise<DiskSettings[]> {
+): Promise<Results['copy-files']> {
   const source = host.directory.vm(input.sourceId);
   const target = host.directory.vm(input.settings.id);
   const sourceRecord = await host.records.get(input.sourceId);
   const disks: DiskSettings[] = [];
+  const copies: DiskCopy[] = [];
   for (const [index, disk] of input.settings.disks.entries()) {
     signal.throwIfAborted();
     progress(index, `disk ${disk.name}`);
     // As it is now: a merge may have shortened the chain since the clone was asked for.
     const original = sourceRecord.settings.disks.find(({ name }) => name === disk.name)!;
-    disks.push(disk.passThrough ? disk : await copyChain(host, input, { ...original, id: disk.id }, uid));
+    if (disk.passThrough) {
+      disks.push(disk);
+      continue;
+    }
+    const copy = await copyChain(host, input, { ...original, id: disk.id }, uid, signal);
+    disks.push(copy.disk);
+    if (copy.way !== null) copies.push({ disk: disk.name, way: copy.way });
   }
   await copyIfThere(source.firmwareVariables, target.firmwareVariables, uid);
   if (await exists(source.tpm)) {
@@ -138,7 +153,7 @@ async function copyFiles(
     if (path?.startsWith('boot/'))
       await copyIfThere(`${source.folder}/${path}`, `${target.boot}/${basename(path)}`, uid);
   }
-  return disks;
+  return { disks, copies };
 }
 
 /** Every layer but those of an image, under the same names; the copies are sealed anew. */
@@ -147,23 +162,61 @@ async function copyChain(
   { sourceId, settings }: VmCloneInput,
   disk: DiskSettings,
   uid: number | null,
-): Promise<DiskSettings> {
+  signal: AbortSignal,
+): Promise<{ disk: DiskSettings; way: CopyWay | null }> {
   const copied: DiskLayer[] = [];
+  let way: CopyWay | null = null;
   for (const [index, layer] of chainOf(disk).entries()) {
-    const target = host.directory.resolveInVm(settings.id, layer.path);
-    if (!layer.shared) await copyOwned(host.directory.resolveInVm(sourceId, layer.path), target, uid);
-    copied.push({ ...layer, seal: index === 0 ? null : layer.shared ? layer.seal : await sealOf(target) });
+    const path = layer.shared ? layer.path : pathOfClone(layer.path, sourceId, settings.id);
+    const target = host.directory.resolveInVm(settings.id, path);
+    if (!layer.shared) {
+      await makeDiskFolder(path, uid);
+      way = await copyOwned(host.directory.resolveInVm(sourceId, layer.path), target, uid, signal);
+    }
+    copied.push({
+      ...layer,
+      path,
+      seal: index === 0 ? null : layer.shared ? layer.seal : await sealOf(target),
+    });
   }
-  return withChain(disk, copied);
+  return { disk: withChain(disk, copied), way };
 }
 
 async function copyIfThere(source: string, target: string, uid: number | null): Promise<void> {
   if (await exists(source)) await copyOwned(source, target, uid);
 }
 
-async function copyOwned(source: string, target: string, uid: number | null): Promise<void> {
+async function copyOwned(
+  source: string,
+  target: string,
+  uid: number | null,
+  signal?: AbortSignal,
+): Promise<CopyWay> {
   await rm(target, { force: true });
-  await copyFile(source, target, constants.COPYFILE_FICLONE);
+  const { way } = await copyDiskFile(source, target, { signal });
   await chmod(target, 0o600);
   if (uid !== null) await chown(target, uid, uid);
+  return way;
+}
+
+/** @throws volume.below-reserve when the copies would use up the reserve of a volume */
+async function requireRoomForClone(
+  host: VmHost,
+  { sourceId, settings, home }: Pick<VmCloneInput, 'sourceId' | 'settings' | 'home'>,
+): Promise<void> {
+  const what = `The clone ${settings.name}`;
+  const folder = home ?? host.directory.vm(settings.id).folder;
+  const wanted = new Map<string, { path: string; bytes: number }>();
+  const source = await host.records.get(sourceId);
+  for (const disk of source.settings.disks.filter(({ passThrough }) => !passThrough)) {
+    for (const layer of chainOf(disk).filter(({ shared }) => !shared)) {
+      const from = host.directory.resolveInVm(sourceId, layer.path);
+      const path = resolve(folder, pathOfClone(layer.path, sourceId, settings.id));
+      const volume = (await host.volumes.of(path))?.id ?? '';
+      const needed = (await host.volumes.sharesBlocks(from, path)) ? 0 : await occupiedBytes(from);
+      wanted.set(volume, { path, bytes: (wanted.get(volume)?.bytes ?? 0) + needed });
+    }
+  }
+  await host.volumes.requireSpace(folder, 0, what);
+  for (const { path, bytes } of wanted.values()) await host.volumes.requireSpace(path, bytes, what);
 }

@@ -8,8 +8,8 @@ import { z } from 'zod';
 import { DiskMaking, type DiskWay, makeDisk } from '../disk-files.ts';
 import { type PlannedDisk, requireRoom } from '../disk-space.ts';
 import { writeSettingsFile } from '../settings-file.ts';
-import type { VmHost } from '../vm-host.ts';
 import { makeDiskFolder, makeVmFolder, removeVmFolders } from '../vm-folders.ts';
+import type { VmHost } from '../vm-host.ts';
 import { subject } from '../vm-supervisor.ts';
 
 /** A file that is copied into the VM's folder: kernel, initrd, firmware variables. */
@@ -72,6 +72,8 @@ export function vmCreate(host: VmHost) {
         name: 'make-folder',
         run: async ({ input, result }) => {
           await requireRoom(host.volumes, `VM ${input.settings.name}`, plannedDisks(host, input));
+          if (input.home !== null)
+            await host.volumes.requireSpace(input.home, 0, `VM ${input.settings.name}`);
           await makeVmFolder(host, input.settings.id, result('reserve-user').uid, input.home);
           return null;
         },

@@ -2,6 +2,7 @@
 import { rm } from 'node:fs/promises';
 import { defineOperation } from '@corral/operation/operation';
 import { z } from 'zod';
+import { removeVmFolders } from '../vm-folders.ts';
 import { requireLegal, type VmHost } from '../vm-host.ts';
 import { killVmProcesses } from '../vm-processes.ts';
 import { subject } from '../vm-supervisor.ts';
@@ -45,7 +46,7 @@ export function vmDelete(host: VmHost) {
           await host.agents.release(input.id);
           const paths = host.directory.vm(input.id);
           await rm(paths.run, { recursive: true, force: true });
-          await rm(paths.folder, { recursive: true, force: true });
+          await removeVmFolders(host, input.id);
           return null;
         },
       },

@@ -8,17 +8,27 @@ import { holdersOf } from '../../chain/chain-records.ts';
 import { orphanedBy } from '../../chain/layer-forest.ts';
 import { vmErrors } from '../../errors.ts';
 import { DiskMaking, makeDisk } from '../disk-files.ts';
+import { requireRoom } from '../disk-space.ts';
 import { plugDisk, unplugDisk } from '../hot-plug.ts';
+import { makeDiskFolder, pruneDiskFolder } from '../vm-folders.ts';
 import { monitorOf, requireLegal, rewriteSettingsFile, type VmHost } from '../vm-host.ts';
 import type { VmRecord } from '../vm-record.ts';
 import { subject } from '../vm-supervisor.ts';
 import { withChangedSettings } from './change-settings.ts';
+import { type DiskCopy, tellCopies } from './create.ts';
 
-const AddInput = z.strictObject({ id: z.string(), name: z.string(), disk: DiskSettings, making: DiskMaking });
+const AddInput = z.strictObject({
+  id: z.string(),
+  name: z.string(),
+  disk: DiskSettings,
+  making: DiskMaking,
+  /** As of vm.create. */
+  volumes: z.array(z.string()).default([]),
+});
 export type DiskAddInput = z.infer<typeof AddInput>;
 
 interface AddResults {
-  'make-file': null;
+  'make-file': { copies: DiskCopy[] };
   plug: null;
   store: null;
   'write-file': null;
@@ -28,7 +38,7 @@ export function vmDiskAdd(host: VmHost) {
   return defineOperation<DiskAddInput, AddResults>({
     kind: 'vm.disk-add',
     input: (json) => AddInput.parse(json),
-    target: ({ id }) => [`vm/${id}`],
+    target: ({ id, volumes }) => [`vm/${id}`, ...volumes.map((volume) => ({ shared: `volume/${volume}` }))],
     title: ({ name, disk }) => `Add disk ${disk.name} to VM ${name}`,
     cancellable: true,
     // A guest may refuse to let go of a device that it has: going on is always possible.
@@ -41,17 +51,20 @@ export function vmDiskAdd(host: VmHost) {
           requireLegal(host, record, 'disk-add');
           requirePluggable(record, input.disk);
           const path = host.directory.resolveInVm(input.id, input.disk.path);
-          await makeDisk(input.disk, path, input.making, {
+          await requireRoom(host.volumes, `Disk ${input.disk.name}`, [{ ...input, path }]);
+          if (!input.disk.passThrough) await makeDiskFolder(input.disk.path, record.uid);
+          const way = await makeDisk(input.disk, path, input.making, {
             uid: record.uid,
             signal,
             onProgress: ({ doneBytes, totalBytes }) =>
               progress({ done: doneBytes, total: totalBytes, unit: 'bytes', message: input.disk.name }),
           });
-          return null;
+          return { copies: way === null ? [] : [{ disk: input.disk.name, way }] };
         },
         undo: async ({ input }) => {
           if (input.disk.passThrough) return;
           await rm(host.directory.resolveInVm(input.id, input.disk.path), { force: true });
+          await pruneDiskFolder(input.disk.path);
         },
       },
       {
@@ -86,16 +99,17 @@ export function vmDiskAdd(host: VmHost) {
       },
       {
         name: 'write-file',
-        run: async ({ input }) => {
+        run: async ({ input, result }) => {
           await rewriteSettingsFile(host, input.id);
           await host.emit('vm.disk-added', subject(await host.records.get(input.id)), {
             disk: input.disk.name,
           });
+          await tellCopies(host, subject(await host.records.get(input.id)), result('make-file').copies);
           return null;
         },
       },
     ],
-    output: ({ id }) => ({ vmId: id }),
+    output: ({ id }, results) => ({ vmId: id, copies: results['make-file'].copies }),
   });
 }
 
@@ -185,5 +199,6 @@ async function deleteLayers(host: VmHost, id: string, diskId: string, chain: Cha
   const state = await host.chainRecords.read(id);
   for (const { path } of orphanedBy(chain, holdersOf(state, diskId))) {
     await rm(host.directory.resolveInVm(id, path), { force: true });
+    await pruneDiskFolder(path);
   }
 }

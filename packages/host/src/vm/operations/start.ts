@@ -41,6 +41,7 @@ export function vmStart(host: VmHost) {
         run: async ({ input }) => {
           const record = await host.records.get(input.id);
           requireLegal(host, record, 'start');
+          await host.volumes.requireVm(machineToStart(record));
           await checkFiles(await host.launchHost(), machineToStart(record));
           await checkSeals(host.directory, machineToStart(record));
           await requireMemory(host, record);

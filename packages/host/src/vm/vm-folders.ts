@@ -1,0 +1,88 @@
+/**
+ * The folders of a VM: its home, in the data directory or on another volume, and those of single disks elsewhere
+ * (docs/formats/volume.md). All are root's with the VM's group: its QEMU finds its files and can put none there.
+ */
+import { chmod, chown, mkdir, readlink, rm, rmdir, symlink } from 'node:fs/promises';
+import { dirname, isAbsolute, join } from 'node:path';
+import type { DataDirectory } from '../data-directory.ts';
+import type { Volumes } from '../volume/volumes.ts';
+import { syncFolder } from './settings-file.ts';
+
+interface Surroundings {
+  readonly directory: DataDirectory;
+  readonly volumes: Volumes;
+}
+
+/** Repeatable. @param home where the folder is to be when that is not the data directory */
+export async function makeVmFolder(
+  { directory }: Surroundings,
+  id: string,
+  uid: number | null,
+  home: string | null = null,
+): Promise<void> {
+  const paths = directory.vm(id);
+  if (home !== null) {
+    await makeOwned(home, uid);
+    await linkTo(home, paths.folder);
+  }
+  for (const folder of [paths.folder, paths.disks, paths.boot]) await makeOwned(folder, uid);
+  await mkdir(paths.log, { recursive: true, mode: 0o700 });
+}
+
+/** For the file of a disk that lies on another volume than its VM. Repeatable. */
+export async function makeDiskFolder(diskPath: string, uid: number | null): Promise<void> {
+  if (!isAbsolute(diskPath)) return;
+  const folder = dirname(diskPath);
+  for (const each of [dirname(folder), folder]) await makeOwned(each, uid);
+}
+
+/** Takes such a folder away when nothing is in it any more. Repeatable. */
+export async function pruneDiskFolder(diskPath: string): Promise<void> {
+  if (!isAbsolute(diskPath)) return;
+  const folder = dirname(diskPath);
+  for (const each of [folder, dirname(folder)]) {
+    try {
+      await rmdir(each);
+    } catch (cause) {
+      const { code } = cause as NodeJS.ErrnoException;
+      if (code === 'ENOTEMPTY' || code === 'EEXIST') return;
+      if (code !== 'ENOENT') throw cause;
+    }
+  }
+}
+
+/**
+ * All folders of a VM, on every volume that this host may write to. On one that another host has taken they stay:
+ * they are not this host's to delete. Repeatable.
+ */
+export async function removeVmFolders({ directory, volumes }: Surroundings, id: string): Promise<void> {
+  for (const folder of await volumes.foldersOf(id)) await rm(folder, { recursive: true, force: true });
+  // Of a link only the link itself goes.
+  await rm(directory.vm(id).folder, { recursive: true, force: true });
+}
+
+/** A path of a VM's settings as that of another VM: a disk on another volume lies in a folder with the VM's id. */
+export function pathOfClone(path: string, fromId: string, toId: string): string {
+  return isAbsolute(path) ? path.replace(`/vms/${fromId}/`, `/vms/${toId}/`) : path;
+}
+
+/** Where a disk lies that is not on the volume of its VM's home. */
+export function diskPathOn(vmsFolder: string, vmId: string, fileName: string): string {
+  return join(vmsFolder, vmId, 'disks', fileName);
+}
+
+async function makeOwned(folder: string, uid: number | null): Promise<void> {
+  await mkdir(folder, { recursive: true, mode: 0o750 });
+  await chmod(folder, 0o750);
+  if (uid !== null) await chown(folder, 0, uid);
+}
+
+async function linkTo(home: string, link: string): Promise<void> {
+  try {
+    await symlink(home, link);
+    await syncFolder(dirname(link));
+  } catch (cause) {
+    // Made by a try before this one.
+    if ((cause as NodeJS.ErrnoException).code !== 'EEXIST' || (await readlink(link)) !== home) throw cause;
+  }
+}
