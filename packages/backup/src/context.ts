@@ -86,10 +86,11 @@ export class RepositoryContext implements BlobLocator {
     purpose: SessionContent['purpose'],
     pins: SessionContent['pins'],
     signal?: AbortSignal,
+    id?: string,
   ): Promise<Session> {
     const what = { purpose, pins, state: this.state.number };
     if (purpose !== 'read') this.throwIfStateDamaged();
-    const session = await Session.begin(this.store, this.keys, what, this.isAppendOnly, signal);
+    const session = await Session.begin(this.store, this.keys, what, this.isAppendOnly, signal, id);
     try {
       await this.refresh(signal);
       if (purpose !== 'read') this.throwIfStateDamaged();

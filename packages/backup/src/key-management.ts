@@ -69,16 +69,17 @@ function parseSlot(name: string, bytes: Buffer): KeySlot {
   };
 }
 
-/** @throws repository.weak-key, repository.not-encrypted */
+/** With an `id` of one's own it may be called again. @throws repository.weak-key, repository.not-encrypted */
 export async function addKey(
   context: RepositoryContext,
   secret: KeySecret,
   name: string,
   argon2?: Argon2Cost,
+  id?: string,
 ): Promise<KeySlot> {
   const { store, keys, config } = context;
   if (!keys.encrypted) throw repositoryErrors['not-encrypted']({ place: store.place });
-  const slot = await wrapMaster(keys.master, secret, name, formatConfig(config), argon2);
+  const slot = await wrapMaster(keys.master, secret, name, formatConfig(config), argon2, id);
   await store.put(keyName(slot.id), formatTextObject(slot));
   return slot;
 }

@@ -3,10 +3,11 @@
  * docs/formats/repository.md.
  */
 import { randomBytes } from 'node:crypto';
+import { isCorralError } from '@corral/core/errors';
 import { newId } from '@corral/core/ids';
 import { RepositoryContext } from './context.ts';
 import { type Argon2Cost, type KeySecret, unwrapMaster, wrapMaster } from './crypto/key-slot.ts';
-import { deriveKeys, uuidBytes } from './crypto/keys.ts';
+import { deriveKeys, type RepositoryKeys, uuidBytes } from './crypto/keys.ts';
 import { repositoryErrors } from './errors.ts';
 import { formatConfig, parseConfig, type RepositoryConfig } from './format/config.ts';
 import { formatTextObject } from './format/text-object.ts';
@@ -27,10 +28,22 @@ export interface OpenOptions {
   readonly appendOnly?: boolean | undefined;
   /** Worker threads; by default one for each processor, at most four. */
   readonly workers?: number | undefined;
+  /** Of an earlier opening of the same repository: spares the work that a passphrase costs. */
+  readonly known?: OpenedKeys | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
+/** What an opening found out with its secret; for the memory of this process alone. */
+export interface OpenedKeys {
+  readonly repositoryId: string;
+  /** Null: not encrypted. */
+  readonly keyId: string | null;
+  readonly keys: RepositoryKeys;
+}
+
 export interface CreateOptions extends OpenOptions {
+  /** Of the new repository. A creation with the same id may be tried again after a crash. */
+  readonly id?: string | undefined;
   /** Name of the first key, for people. */
   readonly keyName?: string | undefined;
   readonly argon2?: Argon2Cost | undefined;
@@ -39,9 +52,11 @@ export interface CreateOptions extends OpenOptions {
 export class Repository implements AsyncDisposable {
   /** For the modules of this package. */
   readonly context: RepositoryContext;
+  readonly opened: OpenedKeys;
 
-  private constructor(context: RepositoryContext) {
+  private constructor(context: RepositoryContext, opened: OpenedKeys) {
     this.context = context;
+    this.opened = opened;
   }
 
   /**
@@ -50,24 +65,23 @@ export class Repository implements AsyncDisposable {
    * @throws repository.exists, repository.not-empty, repository.weak-key
    */
   static async create(store: ObjectStore, options: CreateOptions = {}): Promise<Repository> {
-    const { secret, signal } = options;
+    const { id = newId(), secret, signal } = options;
+    if (await isAlreadyMade(store, options.id, signal)) return await Repository.open(store, options);
     await checkEmpty(store, signal);
     const encryption = secret ? 'aes-256-gcm' : 'none';
-    const config: RepositoryConfig = { id: newId(), createdAt: new Date().toISOString(), encryption };
+    const config: RepositoryConfig = { id, createdAt: new Date().toISOString(), encryption };
     const configBytes = formatConfig(config);
-    if (secret) {
-      // The key first: a repository that has its config can be opened.
-      const slot = await wrapMaster(
-        randomBytes(32),
-        secret,
-        options.keyName ?? 'first',
-        configBytes,
-        options.argon2,
-      );
-      await store.put(keyName(slot.id), formatTextObject(slot), { signal });
-    }
+    // The key first: a repository that has its config can be opened.
+    const slot = secret
+      ? await wrapMaster(randomBytes(32), secret, options.keyName ?? 'first', configBytes, options.argon2)
+      : null;
+    if (slot) await store.put(keyName(slot.id), formatTextObject(slot), { signal });
     if ((await store.put('config', configBytes, { signal })) === 'exists') {
       throw repositoryErrors.exists({ place: store.place });
+    }
+    // Keys of earlier tries open nothing: the one that put the config removes them.
+    for (const { name } of await listAll(store, 'keys/', signal)) {
+      if (name !== (slot && keyName(slot.id))) await store.delete(name, signal);
     }
     return await Repository.open(store, options);
   }
@@ -80,12 +94,15 @@ export class Repository implements AsyncDisposable {
   static async open(store: ObjectStore, options: OpenOptions = {}): Promise<Repository> {
     const configBytes = await readConfig(store, options.signal);
     const config = parseConfig(store.place, configBytes);
-    const master = await findMaster(store, config, configBytes, options.secret);
-    const keys = deriveKeys(uuidBytes(config.id), master);
+    const opened =
+      options.known?.repositoryId === config.id
+        ? options.known
+        : await openKeys(store, config, configBytes, options.secret);
+    const { keys } = opened;
     const { appendOnly = false, workers, signal } = options;
     const context = new RepositoryContext({ store, keys, config, appendOnly, workers });
     await context.refresh(signal);
-    return new Repository(context);
+    return new Repository(context, opened);
   }
 
   get id(): string {
@@ -170,23 +187,66 @@ async function readConfig(store: ObjectStore, signal?: AbortSignal): Promise<Buf
   }
 }
 
+/** Whether an earlier try to create this very repository came through to its config. */
+async function isAlreadyMade(
+  store: ObjectStore,
+  id: string | undefined,
+  signal?: AbortSignal,
+): Promise<boolean> {
+  if (id === undefined) return false;
+  const bytes = await readConfig(store, signal).catch((cause: unknown) => {
+    if (isCorralError(cause, 'repository.not-found')) return null;
+    throw cause;
+  });
+  return bytes !== null && parseConfig(store.place, bytes).id === id;
+}
+
+/**
+ * Takes back a creation that shall not stand: deletes the config and the keys of the repository `id` if it holds nothing.
+ * What is of another repository stays.
+ */
+export async function discardNewRepository(
+  store: ObjectStore,
+  id: string,
+  signal?: AbortSignal,
+): Promise<void> {
+  const objects = await listAll(store, '', signal);
+  const isBegun = objects.every(({ name }) => name === 'config' || name.startsWith('keys/'));
+  const isForeign =
+    objects.some(({ name }) => name === 'config') && !(await isAlreadyMade(store, id, signal));
+  if (!isBegun || isForeign) return;
+  // The config first: without it there is no repository.
+  await store.delete('config', signal);
+  for (const { name } of objects) await store.delete(name, signal);
+}
+
+async function openKeys(
+  store: ObjectStore,
+  config: RepositoryConfig,
+  configBytes: Buffer,
+  secret: KeySecret | undefined,
+): Promise<OpenedKeys> {
+  const { master, keyId } = await findMaster(store, config, configBytes, secret);
+  return { repositoryId: config.id, keyId, keys: deriveKeys(uuidBytes(config.id), master) };
+}
+
 async function findMaster(
   store: ObjectStore,
   config: RepositoryConfig,
   configBytes: Buffer,
   secret: KeySecret | undefined,
-): Promise<Buffer | null> {
+): Promise<{ master: Buffer | null; keyId: string | null }> {
   const { place } = store;
   if (config.encryption === 'none') {
     // A store that swapped the config for an open one must not get new backups in the clear.
     if (secret) throw repositoryErrors['not-encrypted']({ place });
-    return null;
+    return { master: null, keyId: null };
   }
   if (!secret) throw repositoryErrors['key-needed']({ place });
   const { slots } = await listKeySlots(store);
   for (const slot of slots) {
     const master = await unwrapMaster(slot, secret, configBytes);
-    if (master) return master;
+    if (master) return { master, keyId: slot.id };
   }
   throw repositoryErrors['wrong-key']({ place });
 }

@@ -36,10 +36,14 @@ export interface RepairResult {
 }
 
 /** @throws repository.append-only, repository.busy */
-export async function repair(context: RepositoryContext, signal?: AbortSignal): Promise<RepairResult> {
+export async function repair(
+  context: RepositoryContext,
+  signal?: AbortSignal,
+  sessionId?: string,
+): Promise<RepairResult> {
   context.throwIfAppendOnly();
   await repairState(context, signal);
-  const session = await context.beginSession('maintenance', [], signal);
+  const session = await context.beginSession('maintenance', [], signal, sessionId);
   try {
     const others = await sessionsAtWork(context, session.id, signal);
     const other = others.find(({ content }) => content !== null);

@@ -46,12 +46,13 @@ export async function wrapMaster(
   name: string,
   configBytes: Buffer,
   cost: Argon2Cost = defaultCost,
+  id = newId(),
 ): Promise<KeySlot> {
   checkStrength(secret);
   const salt = randomBytes(32);
   const nonce = randomBytes(12);
   const kdf = 'passphrase' in secret ? 'argon2id' : 'key-file';
-  const identity = { id: newId(), name, createdAt: new Date().toISOString(), kdf } as const;
+  const identity = { id, name, createdAt: new Date().toISOString(), kdf } as const;
   const wrapping = await wrappingKey(secret, salt, cost);
   const cipher = createCipheriv('aes-256-gcm', wrapping, nonce);
   cipher.setAAD(associated(configBytes, identity.id));

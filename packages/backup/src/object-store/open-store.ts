@@ -15,6 +15,7 @@ export type StorePlace =
       readonly region?: string | undefined;
       readonly accessKeyId?: string | undefined;
       readonly secretAccessKey?: string | undefined;
+      readonly sessionToken?: string | undefined;
       readonly objectLock?: boolean | undefined;
     }
   | {
@@ -59,11 +60,13 @@ async function openS3(place: Extract<StorePlace, { kind: 's3' }>): Promise<Objec
   const parts = isAmazon && first !== '' ? [first, ...rest] : rest;
   if (bucket === '')
     throw repositoryErrors['unsupported-name']({ place: place.url, reason: 'it names no bucket' });
-  const { accessKeyId, secretAccessKey, region = 'us-east-1', objectLock } = place;
+  const { accessKeyId, secretAccessKey, sessionToken, region = 'us-east-1', objectLock } = place;
   const client = new S3Client({
     region,
     ...(accessKeyId !== undefined &&
-      secretAccessKey !== undefined && { credentials: { accessKeyId, secretAccessKey } }),
+      secretAccessKey !== undefined && {
+        credentials: { accessKeyId, secretAccessKey, ...(sessionToken !== undefined && { sessionToken }) },
+      }),
     ...(!isAmazon && { endpoint: url.origin, forcePathStyle: true }),
   });
   return new S3Store({ client, bucket, prefix: parts.map((part) => `${part}/`).join(''), objectLock });

@@ -22,6 +22,8 @@ import {
 import { StreamWriter } from './stream-writer.ts';
 
 export interface NewPoint {
+  /** Of the new point, never used before; default: a new one. */
+  readonly id?: string | undefined;
   readonly vm: { readonly id: string; readonly name: string };
   readonly disks: readonly NewDisk[];
   /** Id of the point to build on: disks of the same name need only be given what changed since. */
@@ -94,7 +96,7 @@ export class PointWriter implements AsyncDisposable {
     context.pool.start();
     const base = what.base === undefined ? null : await findBase(context, what.base, signal);
     const pins = base ? pinsOf(base) : [];
-    const session = await context.beginSession(what.purpose ?? 'backup', pins, signal);
+    const session = await context.beginSession(what.purpose ?? 'backup', pins, signal, what.id);
     try {
       await context.index.loadFilters(signal);
       const isBaseThere = base !== null && (await isPointThere(store, keys, base.id, signal));

@@ -29,6 +29,11 @@ export interface DiskSource {
 }
 
 export interface WritePointOptions {
+  /**
+   * Of the new point, never used before; default: a new one. An operation that records it beforehand knows after a crash
+   * whether the point was made, and gives up the session of its dead try by it (`giveUpSession`).
+   */
+  readonly id?: string | undefined;
   readonly vm: NewPoint['vm'];
   readonly disks: readonly DiskSource[];
   /** Files beside the disks: settings, firmware variables, TPM state. At most 64 MiB each. */
@@ -53,11 +58,12 @@ const piecesAhead = 8;
  * @throws repository.revoked, repository.store, repository.range; what a source throws
  */
 export async function writePoint(repository: Repository, options: WritePointOptions): Promise<Point> {
-  const { vm, base, disks } = options;
+  const { id, vm, base, disks } = options;
   // Ends the reads ahead when the writer fails.
   const stop = new AbortController();
   const signal = options.signal ? AbortSignal.any([options.signal, stop.signal]) : stop.signal;
   await using writer = await repository.beginPoint({
+    id,
     vm,
     base,
     disks: disks.map(({ name, sizeBytes, useBase }) => ({ name, sizeBytes, useBase })),

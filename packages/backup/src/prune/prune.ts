@@ -23,6 +23,10 @@ import { mayRelyOn, sessionsAtWork } from './sessions-at-work.ts';
 
 export interface PruneOptions {
   readonly limits?: Partial<PruneLimits> | undefined;
+  /** Id of its session, never used before. */
+  readonly sessionId?: string | undefined;
+  /** Told what is being done, for people. */
+  readonly onStage?: ((stage: string) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -45,7 +49,7 @@ const manySegments = 64;
 /** @throws repository.append-only, repository.busy */
 export async function prune(context: RepositoryContext, options: PruneOptions = {}): Promise<PruneResult> {
   context.throwIfAppendOnly();
-  const session = await context.beginSession('maintenance', [], options.signal);
+  const session = await context.beginSession('maintenance', [], options.signal, options.sessionId);
   try {
     context.throwIfAppendOnly();
     const result = await new Prune(context, session, options).run();
@@ -81,6 +85,7 @@ class Prune {
   readonly #session: Session;
   readonly #limits: PruneLimits;
   readonly #signal: AbortSignal | undefined;
+  readonly #onStage: (stage: string) => void;
   #copied = 0;
   #doomed = 0;
   #deletedPacks = 0;
@@ -91,11 +96,16 @@ class Prune {
     this.#session = session;
     this.#limits = { ...defaultLimits, ...definedOnly(options.limits ?? {}) };
     this.#signal = options.signal;
+    this.#onStage = options.onStage ?? (() => undefined);
   }
 
   async run(): Promise<PruneResult> {
+    const stage = this.#onStage;
+    stage('deleting what an earlier run found');
     await this.#repeat('Sweeping', () => this.#sweep());
+    stage('looking for what no backup needs');
     await this.#repeat('Dooming', () => this.#doom());
+    stage('deleting what no backup needs');
     const waiting = await this.#repeat('Sweeping', () => this.#sweep());
     return {
       doomedPacks: this.#doomed,

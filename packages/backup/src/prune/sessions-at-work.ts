@@ -29,6 +29,19 @@ export async function sessionsAtWork(
   return atWork;
 }
 
+/**
+ * Gives up a session whose process is known to be dead, without waiting until it is old. Safe even where that is wrong: a
+ * living writer fails at its commit.
+ */
+export async function giveUpSession(
+  context: RepositoryContext,
+  id: string,
+  signal?: AbortSignal,
+): Promise<void> {
+  const objects = await listAll(context.store, `sessions/${id}/`, signal);
+  if (objects.length > 0) await revoke(context, id, signal);
+}
+
 /** Whoever puts the session's name first decides: the tombstone here, or the point there. */
 async function revoke(context: RepositoryContext, id: string, signal?: AbortSignal): Promise<void> {
   const { store, keys } = context;

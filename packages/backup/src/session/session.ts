@@ -56,24 +56,29 @@ export class Session {
     keys: RepositoryKeys,
     content: SessionContent,
     keepObjects: boolean,
+    id: string,
   ) {
-    this.id = newId();
+    this.id = id;
     this.#store = store;
     this.#keys = keys;
     this.#content = content;
     this.#keepObjects = keepObjects;
   }
 
-  /** Puts the session. `keepObjects`: the repository takes no deletes, so signs of life pile up instead. */
+  /**
+   * Puts the session. `keepObjects`: the repository takes no deletes, so signs of life pile up instead. `id`: never used
+   * before; whoever records it beforehand can give the session up when its process died (`giveUpSession`).
+   */
   static async begin(
     store: ObjectStore,
     keys: RepositoryKeys,
     what: Pick<SessionContent, 'purpose' | 'state' | 'pins'>,
     keepObjects = false,
     signal?: AbortSignal,
+    id = newId(),
   ): Promise<Session> {
     const owner = { host: hostname(), process: process.pid, startedAt: new Date().toISOString() };
-    const session = new Session(store, keys, { ...what, ...owner }, keepObjects);
+    const session = new Session(store, keys, { ...what, ...owner }, keepObjects, id);
     await session.#showLife(signal);
     session.#timer = setInterval(() => void session.#showLifeLater(), signOfLifeMs);
     session.#timer.unref();
