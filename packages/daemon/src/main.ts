@@ -5,6 +5,8 @@ import { isCorralError } from '@corral/core/errors';
 import { autostart } from '@corral/host/autostart/autostart';
 import { DataDirectory } from '@corral/host/data-directory';
 import { EventLog } from '@corral/host/event-log';
+import { thawLeftFrozen } from '@corral/host/guard/freeze-guard';
+import type { VmHost } from '@corral/host/vm/vm-host';
 import { watchSpace } from '@corral/host/vm/space-watcher';
 import { compactHistory } from '@corral/store/compact-history';
 import type { VmHost } from '@corral/host/vm/vm-host';
@@ -82,6 +84,8 @@ async function run(options: DaemonOptions, log: Logger, stop: AbortSignal): Prom
   const tickets = new Tickets();
   const handlers = allHandlers({ services, tokens, tickets, metrics, identity: { name: nodeName, version } });
 
+  // First of all: what an earlier daemon left frozen waits for nobody else.
+  await thawGuests(parts.host, log);
   // VMs are found again before unfinished operations go on with them, and both before anybody may ask.
   const resumable = await parts.engine.list({});
   const unfinished = resumable.items.filter(({ finishedAt }) => finishedAt === null);
@@ -135,6 +139,14 @@ async function run(options: DaemonOptions, log: Logger, stop: AbortSignal): Prom
   await notifySystemd('stopping', log);
   await Promise.all(background);
   await events.append('host.daemon-stopped', subject);
+}
+
+async function thawGuests(host: VmHost, log: Logger): Promise<void> {
+  const vms = (await host.records.list()).map(({ settings: { id, name } }) => ({ id, name }));
+  const thawed = await thawLeftFrozen(host, vms, (vm, cause) =>
+    log.error({ err: cause, vm: vm.name }, 'a guest that was left frozen does not answer'),
+  );
+  for (const { name } of thawed) log.warn({ vm: name }, 'its guest was left frozen by an earlier daemon');
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

@@ -5,7 +5,7 @@
  * one: a VM's user then needs no right to walk through the folders above (a home folder, say), and the length of
  * those does not count against the 107 bytes of a Unix socket's address (unix(7)).
  */
-import { chmod, type FileHandle, mkdir, open } from 'node:fs/promises';
+import { access, chmod, type FileHandle, mkdir, open } from 'node:fs/promises';
 import { join, relative, resolve } from 'node:path';
 
 export interface VmPaths {
@@ -17,6 +17,7 @@ export interface VmPaths {
   readonly tpm: string;
   readonly savedMemory: string;
   readonly boot: string;
+  readonly checkpoints: string;
   readonly log: string;
   /** Sockets; emptied at each start. Mode 0700, owned by the VM's user. */
   readonly run: string;
@@ -54,6 +55,7 @@ export class DataDirectory implements AsyncDisposable {
       tpm: join(folder, 'tpm'),
       savedMemory: join(folder, 'saved-memory'),
       boot: join(folder, 'boot'),
+      checkpoints: join(folder, 'checkpoints'),
       log: join(folder, 'log'),
       run,
       qmpSocket: join(run, 'qmp.sock'),
@@ -63,6 +65,21 @@ export class DataDirectory implements AsyncDisposable {
       tpmSocket: join(run, 'tpm.sock'),
       migrationSocket: join(run, 'migration.sock'),
     };
+  }
+
+  /** There while the VM's guest may be frozen. Not in the VM's own folder below `run`, in which QEMU's user writes. */
+  freezeMark(id: string): string {
+    return join(this.root, 'run', `${id}.frozen`);
+  }
+
+  async isMarkedFrozen(id: string): Promise<boolean> {
+    return await access(this.freezeMark(id)).then(
+      () => true,
+      (cause: NodeJS.ErrnoException) => {
+        if (cause.code === 'ENOENT') return false;
+        throw cause;
+      },
+    );
   }
 
   /** As QEMU, whose working directory is the root, has to write the path. */
