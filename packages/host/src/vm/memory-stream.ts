@@ -29,11 +29,20 @@ export interface StreamOptions {
   readonly progress?: (doneBytes: number) => void;
 }
 
+export interface SaveOptions extends StreamOptions {
+  /** QEMU's `background-snapshot`: the guest runs on while its memory of one instant is written. */
+  readonly background?: boolean;
+  /** Done when the daemon listens, directly before QEMU is told to begin. */
+  readonly beforeBegin?: () => Promise<void>;
+  /** Done while the memory is written, as soon as QEMU has begun. */
+  readonly onBegun?: () => Promise<void>;
+}
+
 /**
  * Writes the memory of a stopped guest to `path`, which appears only when it is whole and synced.
  * On failure QEMU's migration is cancelled, the guest can go on, and no file is left.
  */
-export async function saveMemory(qmp: QmpClient, path: string, options: StreamOptions): Promise<MemoryFile> {
+export async function saveMemory(qmp: QmpClient, path: string, options: SaveOptions): Promise<MemoryFile> {
   const part = `${path}.part`;
   await rm(options.socketPath, { force: true });
   const server = createServer({ pauseOnConnect: true });
@@ -44,9 +53,11 @@ export async function saveMemory(qmp: QmpClient, path: string, options: StreamOp
     await chmod(options.socketPath, 0o666);
     const connected = once(server, 'connection', { signal: options.signal }) as Promise<[Socket]>;
     await qmp.execute('migrate-set-parameters', { 'max-bandwidth': 64 * 2 ** 30 });
+    await setBackground(qmp, options.background ?? false);
+    await options.beforeBegin?.();
     await qmp.execute('migrate', { uri: `unix:${options.qemuSocketPath}` });
     const [socket] = await connected;
-    const written = await receive(socket, part, options);
+    const [written] = await Promise.all([receive(socket, part, options), options.onBegun?.()]);
     await migrationCompleted(qmp, options.signal);
     await rename(part, path);
     await syncFolder(dirname(path));
@@ -59,6 +70,17 @@ export async function saveMemory(qmp: QmpClient, path: string, options: StreamOp
     await rm(part, { force: true });
     await rm(options.socketPath, { force: true });
   }
+}
+
+/**
+ * A capability stays as it was set until QEMU ends, so each migration sets it.
+ *
+ * @throws qmp.command-failed when it is wanted and QEMU cannot have userfaultfd
+ */
+export async function setBackground(qmp: QmpClient, state: boolean): Promise<void> {
+  await qmp.execute('migrate-set-capabilities', {
+    capabilities: [{ capability: 'background-snapshot', state }],
+  });
 }
 
 /** Feeds the file to a QEMU that was started with `-incoming defer`, and waits until it has taken it all. */
