@@ -20,8 +20,8 @@ export interface CommitOptions {
   readonly progress: (doneBytes: number, totalBytes: number) => void;
 }
 
-/** A merge may take days; a job that makes no progress shows in its operation and can be cancelled. */
-const commitLimitMs = 30 * 24 * 3600e3;
+/** A merge may take days (a timer of Node at most 24); what makes no progress shows in its operation and is cancelled. */
+const commitLimitMs = 24 * 24 * 3600e3;
 const cancelLimitMs = 60_000;
 
 /**
