@@ -70,6 +70,12 @@ export const cliErrors = defineErrors('cli', {
     (p) =>
       `${p.path} is not sound; what was found stands above. What can be repaired is repaired by "corral disk check --repair ${p.path}"; otherwise restore the file from a backup.`,
   ),
+  'volume-unsound': error<{ volume: string }>(
+    422,
+    'A volume lacks what its VMs need',
+    (p) =>
+      `Volume ${p.volume} does not hold all that its VMs need; what was found stands above. Put the files back, or restore them from a backup.`,
+  ),
   interrupted: error<{ message: string }>(499, 'Interrupted', (p) => p.message),
   terminated: error<{ message: string }>(499, 'Ended by a signal', (p) => p.message),
   'output-closed': error(499, 'The output was closed', () => 'The reader of the output went away.'),

@@ -69,6 +69,7 @@ const byStatus: Readonly<Record<number, ExitName>> = {
   423: 'refused',
   428: 'refused',
   504: 'timeout',
+  507: 'refused',
 };
 
 export function exitCodeOf(error: JudgedError): number {

@@ -23,6 +23,11 @@ const lookups: Readonly<Record<string, Lookup>> = {
       value: name,
       description: kind,
     })),
+  volume: async (client) =>
+    (await client.volume.list({ limit }, call)).items.map(({ name, path }) => ({
+      value: name,
+      description: path,
+    })),
   token: async (client) =>
     (await client.token.list({ limit }, call)).items.map(({ name, role }) => ({
       value: name,

@@ -2,7 +2,7 @@
  * `--disk`:  NAME=SIZE[,format=ext4|qcow2|raw]   a new, blank disk; ext4 is made by the host
  *            NAME=from:FILE[,size=SIZE][,format=qcow2|raw]   a copy, enlarged to SIZE
  *            NAME=device:/dev/X                  a block device of the host, passed through
- * each with `,bus=virtio|sata`.
+ * each with `,bus=virtio|sata`, and the first two with `,volume=NAME`.
  */
 import type { DiskSource } from '@corral/api/schemas/vm';
 import { namePattern } from '@corral/core/ids';
@@ -12,7 +12,7 @@ import { parseFields } from './fields.ts';
 
 const what = 'a disk';
 const expected =
-  'Write NAME=SIZE, NAME=from:FILE or NAME=device:/dev/X, and behind it ,format=ext4|qcow2|raw ,bus=virtio|sata ,size=SIZE where they apply: data=10GiB,format=ext4. A comma inside a file name is written twice.';
+  'Write NAME=SIZE, NAME=from:FILE or NAME=device:/dev/X, and behind it ,format=ext4|qcow2|raw ,bus=virtio|sata ,size=SIZE ,volume=NAME where they apply: data=10GiB,format=ext4. A comma inside a file name is written twice.';
 
 /** Virtio's serial number, by which the guest knows the disk, has no more room (virtio 1.2, section 5.2.6). */
 const longestName = 20;
@@ -25,7 +25,7 @@ export function parseDiskSource(text: string): DiskSource {
   const refuse = (why: string = expected): never => {
     throw cliErrors.value({ what, text, expected: why });
   };
-  const { head, options } = parseFields(text, what, ['format', 'bus', 'size'], expected);
+  const { head, options } = parseFields(text, what, ['format', 'bus', 'size', 'volume'], expected);
   const at = head.indexOf('=');
   const name = head.slice(0, Math.max(at, 0));
   const origin = head.slice(at + 1);
@@ -37,11 +37,13 @@ export function parseDiskSource(text: string): DiskSource {
   }
   const size = options.get('size');
   const bus = choice(options.get('bus'), buses, refuse);
-  const common = { name, ...(bus && { bus }) };
+  const volume = options.get('volume');
+  const common = { name, ...(bus && { bus }), ...(volume !== undefined && { volume }) };
   if (origin.startsWith('device:')) {
     const device = origin.slice('device:'.length);
     if (!device.startsWith('/dev/')) refuse('A pass-through disk names a device: NAME=device:/dev/X.');
     if (size !== undefined || options.has('format')) refuse('A device has its own size and is always raw.');
+    if (volume !== undefined) refuse('A device lies on no volume.');
     return { ...common, device };
   }
   if (origin.startsWith('from:')) {

@@ -27,6 +27,10 @@ export const rootGroup: CommandGroup = {
       summary: 'Virtual machines',
       load: async () => (await import('../commands/vm/vm-group.ts')).vmGroup,
     },
+    volume: {
+      summary: 'Volumes: where disks lie, whose they are, how much room',
+      load: async () => (await import('../commands/volume/volume-group.ts')).volumeGroup,
+    },
     operation: {
       summary: 'Long work: follow it, cancel it',
       load: async () => (await import('../commands/operation/operation-group.ts')).operationGroup,

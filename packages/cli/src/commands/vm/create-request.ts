@@ -10,6 +10,7 @@ import { isSshKey, sshKeysIn } from '../../parse/ssh-key.ts';
 
 export interface CreateOptions {
   readonly image?: string | undefined;
+  readonly volume?: string | undefined;
   readonly linked?: true | undefined;
   readonly profile?: VmCreate['profile'];
   readonly cpus?: number | undefined;
@@ -48,6 +49,7 @@ export async function createRequest(name: string, options: CreateOptions, around
     name,
     ...defined({
       image: options.image,
+      volume: options.volume,
       linked: options.linked,
       profile: options.profile,
       cpus: options.cpus,

@@ -1,6 +1,6 @@
 import type { CommandDefinition } from '../../tree/command-tree.ts';
 import { noWait, waitLimit } from '../wait-options.ts';
-import { runVmOperation } from './vm-result.ts';
+import { copiesIn, runVmOperation } from './vm-result.ts';
 
 export const vmClone: CommandDefinition = {
   description:
@@ -23,7 +23,8 @@ export const vmClone: CommandDefinition = {
           choice,
           (client) => client.vm.clone(vm, { name, linked, start }, context.call),
           name,
-          (clone) => `VM ${clone.name} is cloned from ${vm} and ${clone.state}.`,
+          (clone, operation) =>
+            `VM ${clone.name} is cloned from ${vm} and ${clone.state}.${copiesIn(operation)}`,
         );
       });
   },

@@ -9,7 +9,7 @@ import type { CommandDefinition } from '../../tree/command-tree.ts';
 import { repeated } from '../repeated.ts';
 import { noWait, waitLimit } from '../wait-options.ts';
 import { createRequest } from './create-request.ts';
-import { runVmOperation } from './vm-result.ts';
+import { copiesIn, runVmOperation } from './vm-result.ts';
 
 export const vmCreate: CommandDefinition = {
   description:
@@ -32,6 +32,10 @@ export const vmCreate: CommandDefinition = {
       explains: 'Windows, to be installed from its ISO',
     },
     {
+      command: 'corral vm create db2 --image debian12 --volume fast --disk log=20GiB,volume=bulk',
+      explains: 'at home on one volume, with a disk on another',
+    },
+    {
       command: 'corral vm create dns1 --image micro --autostart 10:30s',
       explains: 'started with the host, early; the next order comes 30 s later',
     },
@@ -40,6 +44,7 @@ export const vmCreate: CommandDefinition = {
     command
       .argument('<name>', 'name of the new VM')
       .option('--image <image>', 'make it from this image')
+      .option('--volume <volume>', 'where its folder and disks lie; default: the data directory')
       .option('--linked', 'a differencing disk on the image instead of a copy')
       .addOption(
         new Option(
@@ -51,7 +56,7 @@ export const vmCreate: CommandDefinition = {
       .option('--memory <size>', 'default: 256MiB', (text: string): number => parseSize(text))
       .option(
         '--disk <source>',
-        'NAME=1GiB[,format=ext4|qcow2|raw][,bus=virtio|sata], NAME=from:FILE or NAME=device:/dev/X',
+        'NAME=1GiB[,format=ext4|qcow2|raw][,bus=virtio|sata][,volume=V], NAME=from:FILE or NAME=device:/dev/X',
         repeated(parseDiskSource),
       )
       .option(
@@ -95,7 +100,7 @@ export const vmCreate: CommandDefinition = {
           { wait, waitLimit: limit },
           (client) => client.vm.create(request, context.call),
           name,
-          (vm) => `VM ${vm.name} is created and ${vm.state}.`,
+          (vm, operation) => `VM ${vm.name} is created and ${vm.state}.${copiesIn(operation)}`,
         );
       });
   },

@@ -12,13 +12,13 @@ export async function runVmOperation(
   choice: WaitChoice,
   start: (client: Client) => Promise<Operation>,
   vmName: string,
-  sentence: (vm: Vm) => string = (vm) => `VM ${vm.name} is ${vm.state}.`,
+  sentence: (vm: Vm, operation: Operation) => string = (vm) => `VM ${vm.name} is ${vm.state}.`,
 ): Promise<void> {
   await runOperation(context, choice, start, async (client, operation) => {
     await seeStartThrough(context, client, operation, choice);
     // By id: somebody may have renamed it meanwhile.
     const vm = await client.vm.show(idIn(operation, 'vmId') ?? vmName, context.call);
-    await say(context, vm, sentence(vm));
+    await say(context, vm, sentence(vm, operation));
   });
 }
 
@@ -39,4 +39,21 @@ export function idIn({ output }: Operation, key: string): string | null {
   if (typeof output !== 'object' || output === null) return null;
   const value = (output as Readonly<Record<string, unknown>>)[key];
   return typeof value === 'string' ? value : null;
+}
+
+const ways: Readonly<Record<string, string>> = {
+  reflink: 'shares blocks with its original (reflink)',
+  copy_file_range: 'copied by the file system (copy_file_range)',
+  'read-write': 'read and written',
+  converted: 'converted',
+};
+
+/** Which way each disk was copied, as sentences behind another; nothing where none was. */
+export function copiesIn({ output }: Operation): string {
+  const copies = (output as { readonly copies?: unknown } | null)?.copies;
+  if (!Array.isArray(copies)) return '';
+  const sentences = (copies as readonly { readonly disk: string; readonly way: string }[]).map(
+    ({ disk, way }) => ` Disk ${disk}: ${ways[way] ?? way}.`,
+  );
+  return sentences.join('');
 }
