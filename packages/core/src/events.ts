@@ -39,8 +39,7 @@ export const eventTypes = {
   'vm.disks-copied': event<{ copies: readonly string[] }>(
     'info',
     'Disks copied',
-    (vm, d) =>
-      `Content of the disks of VM ${vm}, and how it was copied: ${d.copies.join(', ')}.`,
+    (vm, d) => `Content of the disks of VM ${vm}, and how it was copied: ${d.copies.join(', ')}.`,
   ),
   'vm.registered': event<{ path: string }>(
     'info',
@@ -186,12 +185,6 @@ export const eventTypes = {
     'A checkpoint has grown large',
     (vm, d) =>
       `${d.changedBytes} bytes were written since checkpoint ${d.checkpoint} of VM ${vm}, more than ${d.percent} % of its disks. "corral checkpoint delete ${vm} ${d.checkpoint}" merges it away.`,
-  ),
-  'checkpoint.thaw-failed': event<{ reason: string }>(
-    'error',
-    'A guest could not be thawed',
-    (vm, d) =>
-      `The file systems of VM ${vm} were frozen for a checkpoint and could not be thawed: ${d.reason}. It is tried again; "corral vm reset ${vm}" helps if the guest hangs.`,
   ),
   'image.built': event('info', 'Image built', (image) => `Image ${image} was built.`),
   'image.imported': event<{ path: string }>(

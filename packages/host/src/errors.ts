@@ -220,12 +220,6 @@ export const checkpointErrors = defineErrors('checkpoint', {
     (p) =>
       `A production checkpoint of VM "${p.vm}" needs its guest: ${p.reason}. Install and start qemu-guest-agent in the guest, take a standard checkpoint, or accept a crash-consistent one with --allow crash.`,
   ),
-  'thaw-failed': error<{ vm: string; reason: string }>(
-    500,
-    'The guest could not be thawed',
-    (p) =>
-      `The file systems of VM "${p.vm}" are frozen and could not be thawed: ${p.reason}. If its guest hangs, "corral vm reset ${p.vm}".`,
-  ),
   'memory-failed': error<{ vm: string; reason: string }>(
     500,
     'The memory could not be written',

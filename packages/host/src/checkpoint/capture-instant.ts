@@ -4,14 +4,15 @@ import { withLimit } from '@corral/core/abort';
 import { isCorralError } from '@corral/core/errors';
 import type { Progress } from '@corral/operation/operation';
 import type { QmpClient } from '@corral/qmp/qmp-client';
-import { forkInQemu, openOverlays, switchToOverlays } from '../chain/fork.ts';
+import { openOverlays, switchToOverlays } from '../chain/fork.ts';
 import { checkpointErrors } from '../errors.ts';
+import { withFrozenGuest } from '../guard/frozen-guest.ts';
 import { checkMemoryFile } from '../vm/memory-stream.ts';
 import { monitorOf, type VmHost } from '../vm/vm-host.ts';
 import type { SavedMemory, VmRecord } from '../vm/vm-record.ts';
 import type { Capture, CapturePlan } from './capture.ts';
-import { checkpointPaths, keepMachineState, linkMemory } from './checkpoint-files.ts';
-import { frozenConsistency, whileFrozen } from './guest-freeze.ts';
+import { checkpointPaths, linkMemory } from './checkpoint-files.ts';
+import { keepMachineState } from './machine-state.ts';
 import { snapshotMemory } from './memory-snapshot.ts';
 
 /** What was reached. */
@@ -129,19 +130,25 @@ async function captureAtRest(
         checkpointPaths(host.directory, capture.vmId, capture.id),
       );
     });
-  const none = { type: 'production', memory: null, pauseMs: null, stoppedBecause: null } as const;
-  if (plan.state === 'paused') {
-    await fork();
-    return { ...none, consistency: 'crash', reason: 'the VM is paused, so its agent answers nothing' };
-  }
-  try {
-    await whileFrozen(host, record, { limitMs: capture.freezeLimitMs, signal }, fork);
-    return { ...none, consistency: frozenConsistency(record.settings), reason: null };
-  } catch (cause) {
-    if (!capture.allowCrash || !isCorralError(cause, 'checkpoint.no-guest')) throw cause;
-    await forkInQemu(host, capture.vmId, plan.overlays, signal);
-    return { ...none, consistency: 'crash', reason: String(cause.params['reason']) };
-  }
+  const freezing = {
+    limitMs: capture.freezeLimitMs,
+    signal,
+    ...(capture.allowCrash ? {} : { consistency: 'filesystem' as const }),
+  };
+  const { freeze } = await withFrozenGuest(host, capture.vmId, freezing, fork).catch((cause: unknown) => {
+    if (!isCorralError(cause, 'guard.not-frozen')) throw cause;
+    const reason = String(cause.params['reason']);
+    throw checkpointErrors['no-guest']({ vm: record.settings.name, reason }, { cause });
+  });
+  return {
+    type: 'production',
+    consistency: freeze.consistency,
+    // Without a hook the file systems are at rest, which is what was asked for.
+    reason: freeze.consistency === 'crash' ? freeze.reason : null,
+    memory: null,
+    pauseMs: null,
+    stoppedBecause: null,
+  };
 }
 
 function memoryFailed({ settings }: Pick<VmRecord, 'settings'>, reason: string, cause?: unknown): Error {

@@ -32,7 +32,6 @@ import {
 } from './checkpoint-files.ts';
 import type { CheckpointRecord } from './checkpoint-record.ts';
 import { requireFreeName } from './checkpoint-tree.ts';
-import { thawIfFrozen } from './guest-freeze.ts';
 import { endMigration, resumeGuest } from './memory-snapshot.ts';
 
 /** A checkpoint to be taken. Its id and name are given, so that a repeated step makes the same. */
@@ -84,6 +83,9 @@ export function captureSteps<Input>(host: VmHost, of: (input: Input) => Capture 
     writeStep(host, of),
   ] as const;
 }
+
+/** For a monitor that has to be connected again. */
+const releaseLimitMs = 60_000;
 
 type Of<Input> = (input: Input) => Capture | null;
 
@@ -217,16 +219,17 @@ function instantStep<Input>(host: VmHost, of: Of<Input>): CaptureStep<Input, 'ca
   };
 }
 
-/** Whatever the guest was left in: frozen, stopped, its memory half written. */
-async function releaseGuest(host: VmHost, capture: Capture, { state }: CapturePlan): Promise<void> {
-  if (state !== 'running' && state !== 'paused') return;
-  if (capture.type === 'production' && state === 'running') await thawIfFrozen(host, capture.vmId);
-  const record = await host.records.get(capture.vmId);
-  if (!record.process || capture.type === 'production') return;
-  const qmp = await monitorOf(host, capture.vmId, AbortSignal.timeout(60_000));
+/**
+ * Whatever the guest was left in: stopped, its memory half written. One that was frozen is thawed by its guard, and
+ * after the death of that too by the daemon's first act.
+ */
+async function releaseGuest(host: VmHost, { vmId }: Capture, { memory, state }: CapturePlan): Promise<void> {
+  const record = await host.records.get(vmId);
+  if (!memory || !record.process) return;
+  const qmp = await monitorOf(host, vmId, AbortSignal.timeout(releaseLimitMs));
   await endMigration(qmp);
   await resumeGuest(qmp, state === 'running');
-  await host.supervisor.refresh(capture.vmId);
+  await host.supervisor.refresh(vmId);
 }
 
 function recordStep<Input>(host: VmHost, of: Of<Input>): CaptureStep<Input, 'record-checkpoint'> {

@@ -1,5 +1,5 @@
 /** What lies in `checkpoints/<id>` of a VM's folder (docs/formats/checkpoint.md). */
-import { constants, copyFile, cp, link, mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { link, mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { DataDirectory } from '../data-directory.ts';
@@ -61,19 +61,6 @@ export async function removeCheckpointFolder(
   if ((await exists(checkpoints)) && (await readdir(checkpoints)).length === 0) {
     await rm(checkpoints, { recursive: true, force: true });
   }
-}
-
-/** UEFI variables and the TPM's state, where the VM has them. */
-export async function keepMachineState(
-  directory: DataDirectory,
-  vmId: string,
-  to: CheckpointPaths,
-): Promise<void> {
-  const { firmwareVariables, tpm } = directory.vm(vmId);
-  if (await exists(firmwareVariables)) {
-    await copyFile(firmwareVariables, to.firmwareVariables, constants.COPYFILE_FICLONE);
-  }
-  if (await exists(tpm)) await cp(tpm, to.tpm, { recursive: true, preserveTimestamps: true });
 }
 
 /** A second name for memory that nobody writes to any more: it costs nothing. Repeatable. */

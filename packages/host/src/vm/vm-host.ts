@@ -38,7 +38,7 @@ export interface VmHost {
    * @returns the id of the start
    */
   readonly queueStart: (
-    vm: { readonly id: string; readonly name: string },
+    vm: { readonly id: string; readonly name: string; readonly paused?: boolean },
     operationId: string,
     requestedBy: string,
   ) => Promise<string>;

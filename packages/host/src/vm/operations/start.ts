@@ -15,8 +15,11 @@ import { findQemu } from '../vm-processes.ts';
 import type { VmRecord } from '../vm-record.ts';
 import { subject } from '../vm-supervisor.ts';
 
-const Input = z.strictObject({ id: z.string(), name: z.string() });
-export type VmTarget = z.infer<typeof Input>;
+const Target = z.strictObject({ id: z.string(), name: z.string() });
+export type VmTarget = z.infer<typeof Target>;
+/** `paused`: it is brought back and stays paused, as it was when its memory was taken. */
+const Input = Target.extend({ paused: z.boolean().optional() });
+export type VmStartInput = z.infer<typeof Input>;
 
 interface Results {
   check: { fromSaved: boolean };
@@ -29,7 +32,7 @@ interface Results {
 }
 
 export function vmStart(host: VmHost) {
-  return defineOperation<VmTarget, Results>({
+  return defineOperation<VmStartInput, Results>({
     kind: 'vm.start',
     input: (json) => Input.parse(json),
     target: ({ id }) => [`vm/${id}`],
@@ -92,7 +95,7 @@ export function vmStart(host: VmHost) {
         name: 'run',
         pivot: true,
         run: async ({ input, signal }) => {
-          await runGuest(host, input.id, signal);
+          await runGuest(host, input.id, input.paused ?? false, signal);
           return null;
         },
       },
@@ -167,12 +170,12 @@ async function restore(host: VmHost, id: string, signal: AbortSignal): Promise<v
   });
 }
 
-async function runGuest(host: VmHost, id: string, signal: AbortSignal): Promise<void> {
+async function runGuest(host: VmHost, id: string, paused: boolean, signal: AbortSignal): Promise<void> {
   const record = await host.records.get(id);
   // A QEMU that died after the guest had begun to run was a VM that ran and died, which the supervisor tells.
   if (!record.process) return;
   const qmp = await host.supervisor.attach(record, signal);
-  await qmp.execute('cont', {}, { signal });
+  if (!paused) await qmp.execute('cont', {}, { signal });
   await host.supervisor.refresh(id);
   await host.emit('vm.started', subject(record), { accelerator: record.process.accelerator });
 }
