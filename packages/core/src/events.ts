@@ -8,7 +8,7 @@ export type EventSeverity = (typeof eventSeverities)[number];
 
 /** What an event is about, as it was called then. */
 export interface EventSubject {
-  readonly kind: 'vm' | 'image' | 'volume' | 'host' | 'operation' | 'token';
+  readonly kind: 'vm' | 'image' | 'volume' | 'repository' | 'host' | 'operation' | 'token';
   readonly id: string;
   readonly name: string;
 }
@@ -75,6 +75,39 @@ export const eventTypes = {
     'info',
     'Port removed',
     (vm, d) => `Port ${d.port} was removed from VM ${vm}.`,
+  ),
+  'vm.reference-created': event<{ reference: string }>(
+    'info',
+    'Reference point created',
+    (vm, d) => `Reference point ${d.reference} of VM ${vm} was created.`,
+  ),
+  'vm.reference-deleted': event<{ reference: string }>(
+    'info',
+    'Reference point deleted',
+    (vm, d) => `Reference point ${d.reference} of VM ${vm} was deleted.`,
+  ),
+  'vm.backed-up': event<{ repository: string; point: string; consistency: string; reason: string | null }>(
+    'info',
+    'VM backed up',
+    (vm, d) =>
+      `VM ${vm} was backed up to ${d.repository} as ${d.point} (consistency: ${d.consistency}).${d.reason === null ? '' : ` Not better because ${d.reason}.`}`,
+  ),
+  'vm.backup-failed': event<{ repository: string; reason: string }>(
+    'error',
+    'A backup failed',
+    (vm, d) =>
+      `VM ${vm} was not backed up to ${d.repository}: ${d.reason} Nothing is left of it; the next backup is incremental as before.`,
+  ),
+  'vm.backup-mismatch': event<{ disk: string; repository: string; offset: number; length: number }>(
+    'error',
+    'A backup does not match its disk',
+    (vm, d) =>
+      `VM ${vm}, disk ${d.disk}: ${d.length} bytes at ${d.offset} differ from what ${d.repository} holds although nothing had marked them as changed. The disk was read again from end to end; check its volume and the memory of this host.`,
+  ),
+  'vm.restored': event<{ repository: string; point: string }>(
+    'info',
+    'VM restored',
+    (vm, d) => `VM ${vm} was restored from ${d.point} of ${d.repository}.`,
   ),
   'vm.started': event<{ accelerator: string }>(
     'info',
@@ -193,6 +226,56 @@ export const eventTypes = {
     (image, d) => `Image ${image} was imported from ${d.path}.`,
   ),
   'image.deleted': event('info', 'Image deleted', (image) => `Image ${image} was deleted.`),
+  'repository.created': event<{ place: string; encrypted: boolean }>(
+    'info',
+    'Repository created',
+    (repository, d) =>
+      `Repository ${repository} was created in ${d.place}, ${d.encrypted ? 'encrypted' : 'not encrypted'}.`,
+  ),
+  'repository.connected': event<{ place: string; encrypted: boolean }>(
+    'info',
+    'Repository connected',
+    (repository, d) => `Repository ${repository} in ${d.place} was connected.`,
+  ),
+  'repository.removed': event(
+    'info',
+    'Repository forgotten',
+    (repository) => `Repository ${repository} was forgotten; its content stays where it lies.`,
+  ),
+  'repository.changed': event(
+    'info',
+    'Repository changed',
+    (repository) => `Retention rules or policy of repository ${repository} were changed.`,
+  ),
+  'repository.damaged': event<{ count: number; backups: readonly string[] }>(
+    'error',
+    'Repository damaged',
+    (repository, d) =>
+      `A check found damage in repository ${repository}. Backups harmed: ${
+        d.count === 0 ? 'none' : `${d.count}, among them ${d.backups.join('; ')}`
+      }. "corral repository repair ${repository}" keeps what is sound.`,
+  ),
+  'repository.repaired': event<{ harmed: number; removed: number }>(
+    'warning',
+    'Repository repaired',
+    (repository, d) =>
+      `Repository ${repository} was repaired: ${d.harmed} backups lost data, ${d.removed} could not be read and were removed. Back up their VMs again.`,
+  ),
+  'repository.key-added': event<{ key: string }>(
+    'info',
+    'Key added',
+    (repository, d) => `Key "${d.key}" was added to repository ${repository}.`,
+  ),
+  'repository.key-removed': event<{ key: string }>(
+    'info',
+    'Key removed',
+    (repository, d) => `Key ${d.key} was removed from repository ${repository}.`,
+  ),
+  'repository.key-changed': event<{ key: string }>(
+    'info',
+    'Key changed',
+    (repository, d) => `This host opens repository ${repository} with the key "${d.key}" from now on.`,
+  ),
   'volume.added': event<{ path: string; fileSystem: string }>(
     'info',
     'Volume added',

@@ -27,10 +27,11 @@ export async function saveChanges(
   merge: Merge,
   signal: AbortSignal,
 ): Promise<void> {
-  await saveChangesOf(host, vmId, diskId, new Set([merge.upper.id, merge.lower.id]), signal);
+  // The lower one has no seal any more, but nothing was written to it yet: or its edge is recorded, and not read again.
+  await save(host, vmId, diskId, new Set([merge.upper.id, merge.lower.id]), () => true, signal);
 }
 
-/** Before the files of `layerIds` are merged or deleted. */
+/** Before the files of `layerIds` are deleted. */
 export async function saveChangesOf(
   host: TrackingHost,
   vmId: string,
@@ -38,14 +39,22 @@ export async function saveChangesOf(
   layerIds: ReadonlySet<string>,
   signal: AbortSignal,
 ): Promise<void> {
+  // The layer that the present writes to goes away as it is: no reference point can name it.
+  await save(host, vmId, diskId, layerIds, ({ upper }) => upper.seal !== null, signal);
+}
+
+async function save(
+  host: TrackingHost,
+  vmId: string,
+  diskId: string,
+  layerIds: ReadonlySet<string>,
+  canRead: (pair: LayerPair) => boolean,
+  signal: AbortSignal,
+): Promise<void> {
   const state = await host.chainRecords.read(vmId);
   const pairs = pairsToSave(state, diskId, pairsAbove(state, diskId, layerIds));
   const edges: EdgeRecord[] = [];
-  for (const pair of pairs) {
-    // The present writes to it: it goes away as it is, and no reference point can name it.
-    if (pair.upper.seal === null) continue;
-    edges.push(await saveEdge(host, vmId, diskId, pair, signal));
-  }
+  for (const pair of pairs.filter(canRead)) edges.push(await saveEdge(host, vmId, diskId, pair, signal));
   if (edges.length > 0) await host.chainRecords.change(vmId, (before) => withEdges(before, edges));
 }
 
