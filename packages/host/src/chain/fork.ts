@@ -17,6 +17,7 @@ import type { VmRecord } from '../vm/vm-record.ts';
 import { hasNode, isInUse } from './block-graph.ts';
 import { overlayPath, withOverlay, withSeal } from './chain.ts';
 import { type ChainState, holdersOf, withChains } from './chain-records.ts';
+import { layerFile } from './layer-file.ts';
 import { sealOf } from './seal.ts';
 
 /** A new layer of one disk, and what it is put on. */
@@ -130,10 +131,10 @@ export async function openOverlays(
     const { id } = record.settings;
     const disk = record.settings.disks.find((each) => each.id === overlay.diskId)!;
     const layer = { ...disk, path: overlay.path, format: 'qcow2' as const, parents: [] };
-    const path = host.directory.forQemu(host.directory.resolveInVm(id, overlay.path));
+    const file = await layerFile(host.directory, id, overlay.path);
     const add = (options: object): Promise<unknown> =>
       qmp.execute('blockdev-add', options as never, { signal });
-    if (!hasNode(graph, layerFileNode(overlay.path))) await add(diskFileOptions(layer, path));
+    if (!hasNode(graph, layerFileNode(overlay.path))) await add(diskFileOptions(layer, file));
     if (!hasNode(graph, layerNode(overlay.path))) await add(diskFormatOptions(layer));
   }
 }

@@ -7,6 +7,7 @@ import { DiskLayer } from '@corral/api/schemas/vm-settings';
 import { delay } from '@corral/core/abort';
 import { isCorralError } from '@corral/core/errors';
 import { defineOperation, type Progress } from '@corral/operation/operation';
+import type { QmpClient } from '@corral/qmp/qmp-client';
 import { z } from 'zod';
 import { chainErrors, hostErrors } from '../errors.ts';
 import { freeBytes } from '../storage/free-space.ts';
@@ -193,6 +194,7 @@ async function commitOnce(
   };
   if (openInQemu) {
     const qmp = await monitorOf(host, vmId, signal);
+    await requireActiveDisks(qmp);
     return commitLayer(qmp, request, { ...options, topPath: applied.path });
   }
   const chain = chainDownFrom(state, diskId, upper.id);
@@ -207,6 +209,23 @@ async function commitOnce(
   await using _ = daemon;
   await commitLayer(daemon.qmp, request, { ...options, topPath: upper.path });
 }
+
+/** While its memory comes or goes QEMU gives up its disks: a job begun then fails. */
+async function requireActiveDisks(qmp: QmpClient): Promise<void> {
+  const { status } = await qmp.execute('query-status');
+  if (activeDisks.has(status)) return;
+  throw new ChainPaused(`QEMU is in the state ${status}`);
+}
+
+const activeDisks = new Set([
+  'running',
+  'paused',
+  'suspended',
+  'io-error',
+  'guest-panicked',
+  'watchdog',
+  'debug',
+]);
 
 /** The upper layer and all below it. */
 function chainDownFrom(state: ChainState, diskId: string, layerId: string): Chain | null {

@@ -10,6 +10,7 @@ import { killProcess, type ProcessIdentity } from '../process/process-identity.t
 import { spawnDetached } from '../process/spawn-detached.ts';
 import { layerFileNode, layerNode } from '../vm/qemu-devices.ts';
 import type { Chain } from './chain.ts';
+import { type LayerFile, layerFiles } from './layer-file.ts';
 
 const program = 'qemu-storage-daemon';
 const startLimitMs = 30_000;
@@ -37,7 +38,11 @@ export async function openStorageDaemon(
   await rm(socket, { force: true });
   const { identity } = await spawnDetached({
     program,
-    args: storageDaemonArguments(options, directory.forQemu(socket)),
+    args: storageDaemonArguments(
+      options,
+      directory.forQemu(socket),
+      await layerFiles(directory, vmId, options.chain),
+    ),
     cwd: directory.root,
     user: uid === null ? null : { uid, gid: uid },
     logPath: `${log}/storage-daemon.log`,
@@ -82,7 +87,11 @@ export function findStorageDaemons(directory: DataDirectory, vmId: string): Prom
 const ownerMark = (directory: DataDirectory, vmId: string): string =>
   `secret,id=owner,data=${directory.vm(vmId).folder.replaceAll(',', ',,')}`;
 
-function storageDaemonArguments(options: StorageDaemonOptions, socket: string): string[] {
+function storageDaemonArguments(
+  options: StorageDaemonOptions,
+  socket: string,
+  files: readonly LayerFile[],
+): string[] {
   const { directory, vmId, chain } = options;
   const blockdevs = chain.map((layer, index) => ({
     driver: layer.format,
@@ -93,7 +102,8 @@ function storageDaemonArguments(options: StorageDaemonOptions, socket: string): 
     file: {
       driver: 'file',
       'node-name': layerFileNode(layer.path),
-      filename: directory.forQemu(directory.resolveInVm(vmId, layer.path)),
+      filename: files[index]!.path,
+      cache: { direct: files[index]!.direct },
       'auto-read-only': true,
       locking: layer.shared ? 'auto' : 'on',
       aio: 'threads',

@@ -2,6 +2,7 @@
 import type { DiskSettings, PortSettings, VmSettings } from '@corral/api/schemas/vm-settings';
 import { isCorralError } from '@corral/core/errors';
 import type { QmpClient } from '@corral/qmp/qmp-client';
+import type { LayerFile } from '../chain/layer-file.ts';
 import { vmErrors } from '../errors.ts';
 import {
   diskDevice,
@@ -24,15 +25,15 @@ const askAgainMs = 1_000;
 export async function plugDisk(
   qmp: QmpClient,
   disk: DiskSettings,
-  qemuPath: string,
+  file: LayerFile,
   /** Of `disk.parents`. */
-  parentPaths: readonly string[],
+  below: readonly LayerFile[],
   signal: AbortSignal,
 ): Promise<void> {
-  for (const layer of parentBlockdevs(disk, parentPaths)) {
+  for (const layer of parentBlockdevs(disk, below)) {
     await unlessThere(qmp.execute('blockdev-add', layer as never, { signal }));
   }
-  await unlessThere(qmp.execute('blockdev-add', diskFileOptions(disk, qemuPath) as never, { signal }));
+  await unlessThere(qmp.execute('blockdev-add', diskFileOptions(disk, file) as never, { signal }));
   await unlessThere(qmp.execute('blockdev-add', diskFormatOptions(disk) as never, { signal }));
   await unlessThere(qmp.execute('device_add', diskDeviceOptions(disk, null, null) as never, { signal }));
 }

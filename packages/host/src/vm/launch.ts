@@ -1,6 +1,7 @@
 /** Makes ready what a run of a VM needs on the host, and starts QEMU. Every part is repeatable and can be undone. */
 import { chmod, chown, constants, copyFile, type FileHandle, mkdir, open, rm } from 'node:fs/promises';
 import type { VmSettings } from '@corral/api/schemas/vm-settings';
+import { type LayerFile, layerFile, layerFiles } from '../chain/layer-file.ts';
 import type { DataDirectory, VmPaths } from '../data-directory.ts';
 import { hostErrors, vmErrors } from '../errors.ts';
 import { bridgeOf, createTap, deleteTap, tapName } from '../network/tap.ts';
@@ -99,6 +100,12 @@ async function hostPart(
   const forQemu = (path: string): string => directory.forQemu(directory.resolveInVm(vm.id, path));
   const paths = directory.vm(vm.id);
   const firmware = await firmwareFor(vm);
+  const diskFiles = new Map<string, LayerFile>();
+  const parentFiles = new Map<string, LayerFile[]>();
+  for (const { name, path, parents } of vm.disks) {
+    diskFiles.set(name, await layerFile(directory, vm.id, path));
+    parentFiles.set(name, await layerFiles(directory, vm.id, parents));
+  }
   const relative = Object.fromEntries(
     Object.entries(paths).map(([key, path]) => [key, directory.forQemu(path as string)]),
   ) as unknown as VmPaths;
@@ -111,8 +118,8 @@ async function hostPart(
       variables: relative.firmwareVariables,
       needsSmm: firmware.needsSmm,
     },
-    diskPaths: new Map(vm.disks.map((disk) => [disk.name, forQemu(disk.path)])),
-    parentPaths: new Map(vm.disks.map((disk) => [disk.name, disk.parents.map(({ path }) => forQemu(path))])),
+    diskFiles,
+    parentFiles,
     taps: new Map(
       vm.ports.filter((port) => bridgeOf(port.network)).map((port) => [port.name, tapName(port.id)]),
     ),

@@ -14,8 +14,10 @@ function hostPart(vm: ReturnType<typeof sampleVm>, overrides: Partial<HostPart> 
     dataRoot: '/data',
     paths: directory.vm(vm.id),
     firmware: null,
-    diskPaths: new Map(vm.disks.map((disk) => [disk.name, `vms/${disk.path}`])),
-    parentPaths: new Map(vm.disks.map((disk) => [disk.name, disk.parents.map(({ path }) => path)])),
+    diskFiles: new Map(vm.disks.map((disk) => [disk.name, { path: `vms/${disk.path}`, direct: true }])),
+    parentFiles: new Map(
+      vm.disks.map((disk) => [disk.name, disk.parents.map(({ path }) => ({ path, direct: false }))]),
+    ),
     taps: new Map(),
     kernel: null,
     isoFd: null,

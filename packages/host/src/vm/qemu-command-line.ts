@@ -4,7 +4,9 @@
  * Addresses on the PCIe bus are given, never left to QEMU: a saved or migrated VM must find its devices where they
  * were, whatever was added meanwhile.
  */
+
 import { slotCount, type VmSettings } from '@corral/api/schemas/vm-settings';
+import type { LayerFile } from '../chain/layer-file.ts';
 import type { VmPaths } from '../data-directory.ts';
 import {
   type BlockdevOptions,
@@ -34,9 +36,9 @@ export interface HostPart {
   readonly paths: VmPaths;
   readonly firmware: FirmwareFiles | null;
   /** Path of each disk, by name. */
-  readonly diskPaths: ReadonlyMap<string, string>;
+  readonly diskFiles: ReadonlyMap<string, LayerFile>;
   /** Paths of the layers below each disk, nearest first, by the disk's name. */
-  readonly parentPaths: ReadonlyMap<string, readonly string[]>;
+  readonly parentFiles: ReadonlyMap<string, readonly LayerFile[]>;
   /** TAP device of each port on a bridge, by the port's name. */
   readonly taps: ReadonlyMap<string, string>;
   readonly kernel: { readonly kernel: string; readonly initrd: string | null } | null;
@@ -231,8 +233,8 @@ function disks(vm: VmSettings, host: HostPart): string[] {
   const sata = sataPorts(vm.disks);
   return vm.disks.flatMap((disk) => {
     return [
-      ...parentBlockdevs(disk, host.parentPaths.get(disk.name) ?? []).flatMap(blockdev),
-      ...blockdev(diskFileOptions(disk, host.diskPaths.get(disk.name)!)),
+      ...parentBlockdevs(disk, host.parentFiles.get(disk.name) ?? []).flatMap(blockdev),
+      ...blockdev(diskFileOptions(disk, host.diskFiles.get(disk.name)!)),
       ...blockdev(diskFormatOptions(disk)),
       ...device(diskDeviceOptions(disk, sata.get(disk.name) ?? null, bootIndex(vm, `disk:${disk.name}`))),
     ];

@@ -6,6 +6,7 @@
  */
 import { createHash } from 'node:crypto';
 import type { DiskLayer, DiskSettings, PortSettings } from '@corral/api/schemas/vm-settings';
+import type { LayerFile } from '../chain/layer-file.ts';
 
 /** As JSON for `-device` and `device_add`. */
 export type DeviceOptions = Readonly<Record<string, string | number | boolean>> & { readonly driver: string };
@@ -36,11 +37,12 @@ export const portDevice = (name: string): string => `port-${name}`;
 export const portNetdev = (name: string): string => `net-${name}`;
 
 /** The file below a disk's format. Writes that fail for want of space pause the guest: see `diskDeviceOptions`. */
-export function diskFileOptions(disk: DiskSettings, qemuPath: string): BlockdevOptions {
+export function diskFileOptions(disk: DiskSettings, file: LayerFile): BlockdevOptions {
   return {
     driver: disk.passThrough ? 'host_device' : 'file',
     'node-name': layerFileNode(disk.path),
-    filename: qemuPath,
+    filename: file.path,
+    cache: { direct: file.direct },
     // Image locking is the second proof of "one writer" (invariant 1); 'auto' would go without where it fails.
     locking: disk.passThrough ? 'auto' : 'on',
     // io_uring is refused by sandboxed kernels; threads work everywhere.
@@ -61,8 +63,8 @@ export function diskFormatOptions(disk: DiskSettings): BlockdevOptions {
   };
 }
 
-/** The layers below a disk, the lowest first, as QEMU has to open them. @param qemuPaths of `disk.parents` */
-export function parentBlockdevs(disk: DiskSettings, qemuPaths: readonly string[]): BlockdevOptions[] {
+/** The layers below a disk, the lowest first, as QEMU has to open them. @param files of `disk.parents` */
+export function parentBlockdevs(disk: DiskSettings, files: readonly LayerFile[]): BlockdevOptions[] {
   return disk.parents
     .map((layer, index) => ({
       driver: layer.format,
@@ -71,7 +73,8 @@ export function parentBlockdevs(disk: DiskSettings, qemuPaths: readonly string[]
       file: {
         driver: 'file',
         'node-name': layerFileNode(layer.path),
-        filename: qemuPaths[index]!,
+        filename: files[index]!.path,
+        cache: { direct: files[index]!.direct },
         // Opened for writing only while a merge writes to it (QEMU's documentation, "blockdev", auto-read-only).
         'auto-read-only': true,
         locking: layer.shared ? 'auto' : 'on',

@@ -5,6 +5,7 @@ import { defineOperation } from '@corral/operation/operation';
 import { z } from 'zod';
 import { type Chain, chainOf } from '../../chain/chain.ts';
 import { holdersOf } from '../../chain/chain-records.ts';
+import { layerFile, layerFiles } from '../../chain/layer-file.ts';
 import { orphanedBy } from '../../chain/layer-forest.ts';
 import { vmErrors } from '../../errors.ts';
 import { DiskMaking, makeDisk } from '../disk-files.ts';
@@ -72,11 +73,10 @@ export function vmDiskAdd(host: VmHost) {
         run: async ({ input, signal }) => {
           const record = await host.records.get(input.id);
           if (!record.process) return null;
-          const forQemu = (path: string): string =>
-            host.directory.forQemu(host.directory.resolveInVm(input.id, path));
-          const { disk } = input;
-          const below = disk.parents.map(({ path }) => forQemu(path));
-          await plugDisk(await monitorOf(host, input.id, signal), disk, forQemu(disk.path), below, signal);
+          const { disk, id } = input;
+          const file = await layerFile(host.directory, id, disk.path);
+          const below = await layerFiles(host.directory, id, disk.parents);
+          await plugDisk(await monitorOf(host, id, signal), disk, file, below, signal);
           return null;
         },
         undo: async ({ input, signal }) => {

@@ -40,6 +40,8 @@ export function vmSave(host: VmHost) {
         name: 'write-memory',
         run: async ({ input, signal, progress }) => {
           using _activity = host.supervisor.activity(input.id, 'saving');
+          // QEMU gives up its disks at the end of a migration, which a merge would refuse.
+          await using _files = await host.chains.pause(input.id);
           return writeMemory(host, input.id, signal, (done) =>
             progress({ done, total: null, unit: 'bytes', message: 'writing the memory' }),
           );
