@@ -30,7 +30,13 @@ export const hostPackages = [
  *
  * @type {readonly NeededPackage[]}
  */
-export const testPackages = [{ name: 'mmdebstrap', why: 'makes a whole Debian guest' }];
+export const testPackages = [
+  { name: 'mmdebstrap', why: 'makes a whole Debian guest' },
+  { name: 'fdisk', why: 'sfdisk, makes partition tables in disk files' },
+  { name: 'mtools', why: 'fills the EFI system partition of a disk file' },
+  { name: 'isolinux', why: 'the boot loader of a bootable ISO' },
+  { name: 'syslinux-common', why: 'the modules of that boot loader' },
+];
 
 /**
  * Names of those that dpkg does not have installed.

@@ -1,12 +1,12 @@
 /**
- * `fill-cache.ts [--refresh] guest|etcd|micro ...`: puts sets of unpacked Debian packages and the micro image into
+ * `fill-cache.ts [--refresh] guest|etcd|boot-loaders|micro ...`: puts sets of unpacked Debian packages and the micro image into
  * Corral's cache, for the set-up. Runs on the project's own Node, under the set-up's lock.
  */
 import { parseArgs } from 'node:util';
 import { isCorralError } from '@corral/core/errors';
 import { defaultCacheDirectory } from '@corral/image/cache-directory';
 import { ensurePackageSet } from '@corral/image/debian/package-set';
-import { etcdPackages, guestPackages } from '@corral/image/debian/package-sets';
+import { bootLoaderPackages, etcdPackages, guestPackages } from '@corral/image/debian/package-sets';
 import { cachedMicroImage } from '@corral/image/micro/cached-micro-image';
 import type { LongWork } from '@corral/image/progress';
 
@@ -15,6 +15,7 @@ type Filler = (cache: string, refresh: boolean, work: LongWork) => Promise<unkno
 const fillers: Readonly<Record<string, Filler>> = {
   guest: (cache, refresh, work) => ensurePackageSet({ ...guestPackages(cache), refresh }, work),
   etcd: (cache, refresh, work) => ensurePackageSet({ ...etcdPackages(cache), refresh }, work),
+  'boot-loaders': (cache, refresh, work) => ensurePackageSet({ ...bootLoaderPackages(cache), refresh }, work),
   micro: (cache, _refresh, work) => cachedMicroImage(cache, work),
 };
 

@@ -43,6 +43,6 @@ export async function setUpHost({ tests = false, refresh = false } = {}) {
   );
   await setUpNpm();
   await part('cache: packages of the guest, the micro image', () =>
-    fillCache(['guest', 'micro', ...(tests ? ['etcd'] : [])], refresh),
+    fillCache(['guest', 'micro', ...(tests ? ['etcd', 'boot-loaders'] : [])], refresh),
   );
 }

@@ -78,6 +78,12 @@ export const vmErrors = defineErrors('vm', {
     'QEMU could not run the VM',
     (p) => `QEMU ended while VM "${p.vm}" was being started. Its last words: ${p.lastWords || '(none)'}`,
   ),
+  'tpm-failed': error<{ vm: string; lastWords: string }>(
+    500,
+    'The TPM could not be started',
+    (p) =>
+      `swtpm ended while VM "${p.vm}" was being started. Its last words: ${p.lastWords || '(none)'}. Its state is in the folder tpm of the VM.`,
+  ),
   'qemu-gone': error<{ vm: string }>(
     409,
     'The VM is not running',

@@ -50,7 +50,7 @@ export async function prepareRun(host: LaunchHost, record: VmRecord): Promise<vo
     const bridge = bridgeOf(port.network);
     if (bridge) await createTap(tapName(port.id), bridge, uid);
   }
-  if (vm.tpm) await startTpm(host.directory, vm.id, uid);
+  if (vm.tpm) await startTpm(host.directory, vm, uid);
 }
 
 /** Takes away what `prepareRun` made and the next run makes anew. Repeatable. */

@@ -14,10 +14,14 @@ export async function rotateLog(logFolder: string): Promise<void> {
 
 const tailBytes = 2048;
 
+export function lastWords(logFolder: string): Promise<string> {
+  return endOfLog(qemuLogPath(logFolder));
+}
+
 /** The end of the log, in one line. QEMU prints what a guest makes it print: control characters are taken out. */
-export async function lastWords(logFolder: string): Promise<string> {
+export async function endOfLog(path: string): Promise<string> {
   try {
-    await using file = await open(qemuLogPath(logFolder), 'r');
+    await using file = await open(path, 'r');
     const { size } = await file.stat();
     const tail = Buffer.alloc(Math.min(size, tailBytes));
     await file.read(tail, 0, tail.length, size - tail.length);

@@ -2,22 +2,30 @@
  * A TPM 2.0 through swtpm, one process per VM, as the VM's user (swtpm(8)). `--terminate`: it ends with QEMU's
  * connection, so it outlives the daemon exactly as long as QEMU does.
  */
-import { chown, mkdir } from 'node:fs/promises';
+import { chmod, chown, copyFile, mkdir, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { delay, withLimit } from '@corral/core/abort';
 import type { DataDirectory } from '../data-directory.ts';
 import { vmErrors } from '../errors.ts';
 import { spawnDetached } from '../process/spawn-detached.ts';
 import { exists } from './disk-files.ts';
+import { endOfLog } from './qemu-log.ts';
 
 const startLimitMs = 10_000;
 
-export async function startTpm(directory: DataDirectory, id: string, uid: number | null): Promise<void> {
-  const paths = directory.vm(id);
+/** @throws vm.unsupported-firmware without swtpm; vm.tpm-failed when it ends at once */
+export async function startTpm(
+  directory: DataDirectory,
+  vm: { readonly id: string; readonly name: string },
+  uid: number | null,
+): Promise<void> {
+  const paths = directory.vm(vm.id);
+  const logPath = join(paths.log, 'swtpm.log');
   await mkdir(paths.tpm, { recursive: true, mode: 0o700 });
   if (uid !== null) await chown(paths.tpm, uid, uid);
   const state = directory.forQemu(paths.tpm);
   const socket = directory.forQemu(paths.tpmSocket);
-  await spawnDetached({
+  const { exited } = await spawnDetached({
     program: 'swtpm',
     args: [
       'socket',
@@ -30,7 +38,7 @@ export async function startTpm(directory: DataDirectory, id: string, uid: number
     ],
     cwd: directory.root,
     user: uid === null ? null : { uid, gid: uid },
-    logPath: `${paths.log}/swtpm.log`,
+    logPath,
   }).catch((cause: NodeJS.ErrnoException) => {
     if (cause.code !== 'ENOENT') throw cause;
     throw vmErrors['unsupported-firmware'](
@@ -38,7 +46,25 @@ export async function startTpm(directory: DataDirectory, id: string, uid: number
       { cause },
     );
   });
-  await withLimit('Starting swtpm', startLimitMs, undefined, async (signal) => {
-    while (!(await exists(paths.tpmSocket))) await delay(10, signal);
+  let ended = false;
+  void exited.then(() => {
+    ended = true;
   });
+  await withLimit('Starting swtpm', startLimitMs, undefined, async (signal) => {
+    while (!(await exists(paths.tpmSocket))) {
+      if (ended) throw vmErrors['tpm-failed']({ vm: vm.name, lastWords: await endOfLog(logPath) });
+      await delay(10, signal);
+    }
+  });
+}
+
+/** For a clone, whose swtpm runs as another user. The lock belongs to the process that has it. Repeatable. */
+export async function copyTpm(source: string, target: string, uid: number | null): Promise<void> {
+  await mkdir(target, { recursive: true, mode: 0o700 });
+  const names = (await readdir(source)).filter((name) => !name.startsWith('.'));
+  for (const name of names) await copyFile(join(source, name), join(target, name));
+  for (const path of [target, ...names.map((name) => join(target, name))]) {
+    await chmod(path, path === target ? 0o700 : 0o600);
+    if (uid !== null) await chown(path, uid, uid);
+  }
 }

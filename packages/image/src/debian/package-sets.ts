@@ -19,3 +19,12 @@ export function etcdPackages(cacheDirectory: string): PackageSetRequest {
     follow: /^$/,
   };
 }
+
+/** Signed boot loaders for the tests of Secure Boot: installed, they would become the host's own. */
+export function bootLoaderPackages(cacheDirectory: string): PackageSetRequest {
+  return {
+    folder: join(cacheDirectory, 'host/boot-loaders'),
+    roots: ['grub-efi-amd64-signed', 'shim-signed'],
+    follow: /^$/,
+  };
+}

@@ -31,6 +31,7 @@ const optional = [
   'ata_generic',
   'e1000',
   'e1000e',
+  'efivarfs',
   'i6300esb',
   'qemu_fw_cfg',
   'crc32c_intel',

@@ -1,5 +1,5 @@
 /** vm.clone: a new VM with the content of one that does not run; new ids, addresses and generation id. */
-import { chmod, chown, cp, rm } from 'node:fs/promises';
+import { chmod, chown, rm } from 'node:fs/promises';
 import { basename, resolve } from 'node:path';
 import { type DiskLayer, type DiskSettings, VmSettings } from '@corral/api/schemas/vm-settings';
 import { type CopyWay, copyDiskFile } from '@corral/image/copy/copy-disk-file';
@@ -10,6 +10,7 @@ import { sealOf } from '../../chain/seal.ts';
 import { exists } from '../disk-files.ts';
 import { occupiedBytes } from '../disk-space.ts';
 import { writeSettingsFile } from '../settings-file.ts';
+import { copyTpm } from '../tpm.ts';
 import { makeDiskFolder, makeVmFolder, pathOfClone, removeVmFolders } from '../vm-folders.ts';
 import { requireLegal, type VmHost } from '../vm-host.ts';
 import { subject } from '../vm-supervisor.ts';
@@ -145,9 +146,7 @@ async function copyFiles(
     if (copy.way !== null) copies.push({ disk: disk.name, way: copy.way });
   }
   await copyIfThere(source.firmwareVariables, target.firmwareVariables, uid);
-  if (await exists(source.tpm)) {
-    await cp(source.tpm, target.tpm, { recursive: true, preserveTimestamps: true });
-  }
+  if (await exists(source.tpm)) await copyTpm(source.tpm, target.tpm, uid);
   const boot = [input.settings.kernel?.kernel, input.settings.kernel?.initrd, input.settings.seed];
   for (const path of boot) {
     if (path?.startsWith('boot/'))
