@@ -6,12 +6,16 @@ import type { Client } from '@corral/api/client.gen';
 import { VmSettings } from '@corral/api/schemas/vm-settings';
 import { eventually, succeeded } from '../support/operations.ts';
 import { processesOf } from '../support/processes.ts';
+import { volumesWhole } from './volume-scenarios.ts';
 
 /** Leaves a host without VMs and images. */
 export async function removeEverything(client: Client): Promise<void> {
   for (const { id, state } of (await client.vm.list({})).items) {
     if (state !== 'off' && state !== 'saved') await succeeded(client, client.vm.stop(id));
     await succeeded(client, client.vm.delete(id, { ifMatch: '*' }));
+  }
+  for (const { name, local } of (await client.volume.list({})).items) {
+    if (!local) await succeeded(client, client.volume.remove(name));
   }
   for (const { id } of (await client.image.list({})).items) {
     await succeeded(client, client.image.delete(id));
@@ -43,6 +47,7 @@ export async function nothingLeftOver(client: Client, data: string, daemonPid: n
   assert.deepEqual(readdirSync(join(data, 'images')).sort(), images, 'a folder for each image, and no other');
   const runFolders = vms.filter(({ pid }) => pid !== null).map(({ id }) => id);
   assert.deepEqual(readdirSync(join(data, 'run')).sort(), runFolders.sort(), 'sockets of VMs that run');
+  await volumesWhole(client, data);
   for (const { id, generation, disks, state } of vms) {
     const folder = join(data, 'vms', id);
     const file = VmSettings.parse(JSON.parse(readFileSync(join(folder, 'vm.json'), 'utf8')));

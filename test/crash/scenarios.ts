@@ -8,6 +8,7 @@ import type { Client } from '@corral/api/client.gen';
 import type { Operation } from '@corral/api/schemas/operation';
 import { createDisk } from '@corral/disk/verbs/create-disk';
 import { succeeded } from '../support/operations.ts';
+import { volumeScenarios } from './volume-scenarios.ts';
 
 export interface Scenario {
   /** Brings the host into the state in which the operation is legal. */
@@ -95,6 +96,7 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
     prepare: async () => undefined,
     begin: (client) => client.image.build({ recipe: 'micro' }),
   },
+  ...volumeScenarios,
   'image.import': { prepare: writeRawFile, begin: importImage },
   'image.delete': {
     prepare: async (client, data) => {

@@ -3,6 +3,8 @@ import { type AutostopActions, hostAutostop } from '@corral/host/autostart/autos
 import { type ImageHost, imageOperations } from '@corral/host/image/image-operations';
 import type { VmHost } from '@corral/host/vm/vm-host';
 import { vmOperations } from '@corral/host/vm/vm-operations';
+import type { VolumeHost } from '@corral/host/volume/volume-host';
+import { volumeOperations } from '@corral/host/volume/volume-operations';
 import { OperationRegistry } from '@corral/operation/operation-registry';
 
 export interface CrashPoint {
@@ -28,7 +30,18 @@ export function registry(): OperationRegistry {
   const vms = vmOperations({} as VmHost);
   const images = imageOperations({} as ImageHost);
   const autostop = hostAutostop({} as VmHost, {} as AutostopActions);
-  return new OperationRegistry([...Object.values(vms), ...Object.values(images), autostop]);
+  const volumes = volumeOperations({ volumes: {} } as VolumeHost);
+  return new OperationRegistry([
+    ...Object.values(vms),
+    ...Object.values(images),
+    ...Object.values(volumes),
+    autostop,
+  ]);
+}
+
+/** Every phase with `all`, else one, chosen by the number. */
+export function phasesOf(all: boolean, number: number): readonly CrashPoint['phase'][] {
+  return all ? phases : [phases[number % phases.length]!];
 }
 
 /** Every point with `all`; else one of each step, the phase chosen by the seed. */

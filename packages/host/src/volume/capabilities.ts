@@ -2,7 +2,7 @@
  * What works in a folder, found out by trying: mount options, layers below and the kernel change what a file system of
  * a given name can do. Everything is done in a scratch folder, which is gone afterwards.
  */
-import { constants, copyFile, type FileHandle, mkdtemp, open, rm } from 'node:fs/promises';
+import { constants, copyFile, type FileHandle, mkdir, open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { VolumeCapabilities } from '@corral/api/schemas/volume';
 import { alignedBuffer, punchHole, SystemCallError } from '@corral/disk/native';
@@ -16,9 +16,16 @@ const blockBytes = 4096;
 const cannotCodes = new Set(['ENOTSUP', 'EOPNOTSUPP', 'EXDEV', 'EINVAL', 'ENOTTY', 'ENOSYS', 'EPERM']);
 const cannotNumbers = new Set([95, 18, 22, 25, 38, 1]);
 
-/** @throws Error of the file system when nothing can be written there at all */
-export async function probeCapabilities(root: string): Promise<VolumeCapabilities> {
-  const scratch = await mkdtemp(join(root, '.corral-probe-'));
+/** @param writer id of this host: several may look at one folder at once */
+export function probeFolder(root: string, writer: string): string {
+  return join(root, `.corral-probe-${writer}`);
+}
+
+/** Repeatable. @throws Error of the file system when nothing can be written there at all */
+export async function probeCapabilities(root: string, writer: string): Promise<VolumeCapabilities> {
+  const scratch = probeFolder(root, writer);
+  await rm(scratch, { recursive: true, force: true });
+  await mkdir(scratch, { mode: 0o700 });
   try {
     const source = join(scratch, 'source');
     await writeBlocks(source);
@@ -60,7 +67,8 @@ async function writeBlocks(path: string): Promise<void> {
 async function copiesByItself(source: string, target: string): Promise<boolean> {
   await using from = await open(source, 'r');
   await using to = await open(target, 'wx', 0o600);
-  return copyRange(from.fd, to.fd, { offset: 0, length: blockBytes });
+  // Awaited here: the files are closed when this function is left.
+  return await copyRange(from.fd, to.fd, { offset: 0, length: blockBytes });
 }
 
 /** A megabyte is more than what any file system here keeps in the inode or rounds up to. */

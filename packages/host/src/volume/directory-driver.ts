@@ -1,10 +1,10 @@
 /** The kind that is a folder on a mounted file system: local, NFS, or a file system on a SAN. */
-import { readFile, realpath, stat, statfs } from 'node:fs/promises';
+import { readFile, realpath, rm, stat, statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { fileSystemOf } from '../storage/volume-facts.ts';
-import { probeCapabilities } from './capabilities.ts';
+import { probeCapabilities, probeFolder } from './capabilities.ts';
 import { volumeErrors } from './errors.ts';
-import { deleteOwnerFile, readOwnerFile, writeOwnerFile } from './owner-file.ts';
+import { deleteOwnerFile, nextOwnerFile, readOwnerFile, writeOwnerFile } from './owner-file.ts';
 import type { VolumeDriver, VolumeFacts } from './volume-driver.ts';
 
 export const directoryDriver: VolumeDriver = {
@@ -13,6 +13,10 @@ export const directoryDriver: VolumeDriver = {
   probe,
   readOwner: readOwnerFile,
   writeOwner: writeOwnerFile,
+  cleanUp: async (root, writer) => {
+    await rm(probeFolder(root, writer), { recursive: true, force: true });
+    await rm(nextOwnerFile(root, writer), { force: true });
+  },
   deleteOwner: deleteOwnerFile,
   space: async (root) => {
     const { blocks, bavail, bsize } = await statfs(root);
@@ -37,9 +41,9 @@ async function resolveRoot(path: string, walkable: boolean): Promise<string> {
   return root;
 }
 
-async function probe(root: string): Promise<VolumeFacts> {
+async function probe(root: string, writer: string): Promise<VolumeFacts> {
   const mounts = await readFile('/proc/self/mountinfo', 'utf8');
-  const capabilities = await probeCapabilities(root).catch((cause: NodeJS.ErrnoException) => {
+  const capabilities = await probeCapabilities(root, writer).catch((cause: NodeJS.ErrnoException) => {
     throw volumeErrors['bad-root'](
       { path: root, reason: `nothing can be written there (${cause.message}).` },
       { cause },

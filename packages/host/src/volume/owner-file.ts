@@ -55,7 +55,7 @@ export async function writeOwnerFile(
   const present = await readOwnerFile(root);
   if (sameOwnership(present, next)) return;
   if (!sameOwnership(present, expected)) throw volumeErrors.changed({ path });
-  const temporary = join(root, `${ownerFileName}.${writer}.next`);
+  const temporary = nextOwnerFile(root, writer);
   await writeSynced(temporary, `${JSON.stringify(next, null, 2)}\n`);
   await (expected === null ? linkNew(temporary, path) : rename(temporary, path));
   await syncFolder(root);
@@ -78,6 +78,10 @@ async function linkNew(temporary: string, path: string): Promise<void> {
   } finally {
     await rm(temporary, { force: true });
   }
+}
+
+export function nextOwnerFile(root: string, writer: string): string {
+  return join(root, `${ownerFileName}.${writer}.next`);
 }
 
 export async function deleteOwnerFile(root: string): Promise<void> {

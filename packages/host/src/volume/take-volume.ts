@@ -47,8 +47,9 @@ function takeVolume(host: VolumeHost, kind: 'volume.add' | 'volume.seize') {
           const previous = await driver.readOwner(root);
           const owner = previous?.owner;
           if (owner && owner.id !== self.id && !seize) throw foreign(name, root, owner);
-          return { ...(await driver.probe(root)), previous };
+          return { ...(await driver.probe(root, self.id)), previous };
         },
+        undo: ({ input }) => driver.cleanUp(input.root, self.id),
       },
       {
         name: 'claim',

@@ -27,7 +27,7 @@ export interface VolumeDriver {
    */
   resolveRoot(path: string, walkable: boolean): Promise<string>;
   /** Finds out by trying what works there, and leaves nothing behind. @throws volume.bad-root */
-  probe(root: string): Promise<VolumeFacts>;
+  probe(root: string, writer: string): Promise<VolumeFacts>;
   /** @returns null when there is none. @throws volume.owner-file */
   readOwner(root: string): Promise<OwnerFile | null>;
   /**
@@ -35,6 +35,8 @@ export interface VolumeDriver {
    * @throws volume.changed when another host was faster
    */
   writeOwner(root: string, next: OwnerFile, expected: OwnerFile | null, writer: string): Promise<void>;
+  /** Removes what a probe or a write of this host left that was cut off. Repeatable. */
+  cleanUp(root: string, writer: string): Promise<void>;
   /** Repeatable. */
   deleteOwner(root: string): Promise<void>;
   space(root: string): Promise<VolumeSpace>;

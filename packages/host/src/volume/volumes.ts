@@ -79,7 +79,7 @@ export class Volumes {
       kind: this.driver.kind,
       root,
       local: true,
-      ...(await this.driver.probe(root)),
+      ...(await this.driver.probe(root, this.self.id)),
       reserveBytes: known?.reserveBytes ?? null,
       told: { lost: false, belowReserve: false },
     });
