@@ -2,8 +2,12 @@
  * A host that is struck again and again: what a try made is deleted before the next. A daemon and a data directory of
  * its own for each point would be most of the suite's time.
  */
+import { withLimit } from '@corral/core/abort';
 import { TestHost } from '../support/test-host.ts';
 import { removeEverything } from './invariants.ts';
+
+/** Below the limit of a test, after which nobody would take the host away. */
+const limitMs = 90_000;
 
 export class CrashHost implements AsyncDisposable {
   #host: TestHost | null = null;
@@ -13,9 +17,11 @@ export class CrashHost implements AsyncDisposable {
     this.#host ??= await TestHost.start();
     const host = this.#host;
     try {
-      await work(host);
-      await host.disarm();
-      await removeEverything(host.client);
+      await withLimit('The try', limitMs, undefined, async () => {
+        await work(host);
+        await host.disarm();
+        await removeEverything(host.client);
+      });
     } catch (cause) {
       await this[Symbol.asyncDispose]();
       throw cause;

@@ -48,8 +48,5 @@ export function phasesOf(all: boolean, number: number): readonly CrashPoint['pha
 export function crashPoints(all: boolean, seed: number): CrashPoint[] {
   return registry()
     .steps()
-    .flatMap(({ kind, step }, index) => {
-      const chosen = all ? phases : [phases[(index + seed) % phases.length]!];
-      return chosen.map((phase) => ({ kind, step, phase }));
-    });
+    .flatMap(({ kind, step }, index) => phasesOf(all, index + seed).map((phase) => ({ kind, step, phase })));
 }

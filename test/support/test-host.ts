@@ -4,7 +4,7 @@
  */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { access, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -62,6 +62,14 @@ export class TestHost implements AsyncDisposable {
   /** Something happens to the host at a point of an operation, once. @param fault as packages/operation/src/fault.ts has it */
   arm(fault: string): Promise<void> {
     return writeFile(this.#faultFile, fault);
+  }
+
+  /** Whether what was armed has not struck yet. */
+  isArmed(): Promise<boolean> {
+    return access(this.#faultFile).then(
+      () => true,
+      () => false,
+    );
   }
 
   /** What was armed and did not strike strikes no more. */

@@ -6,11 +6,11 @@ import { autostart } from '@corral/host/autostart/autostart';
 import { DataDirectory } from '@corral/host/data-directory';
 import { EventLog } from '@corral/host/event-log';
 import { thawLeftFrozen } from '@corral/host/guard/freeze-guard';
-import type { VmHost } from '@corral/host/vm/vm-host';
+import { vmsWithOwnedQemu } from '@corral/host/vm/owns-qemu';
 import { watchSpace } from '@corral/host/vm/space-watcher';
-import { compactHistory } from '@corral/store/compact-history';
 import type { VmHost } from '@corral/host/vm/vm-host';
 import { watchVolumes } from '@corral/host/volume/watch-volumes';
+import { compactHistory } from '@corral/store/compact-history';
 import { openSqliteStore } from '@corral/store/sqlite-store';
 import { type Logger, pino } from 'pino';
 import packageJson from '../package.json' with { type: 'json' };
@@ -89,8 +89,8 @@ async function run(options: DaemonOptions, log: Logger, stop: AbortSignal): Prom
   // VMs are found again before unfinished operations go on with them, and both before anybody may ask.
   const resumable = await parts.engine.list({});
   const unfinished = resumable.items.filter(({ finishedAt }) => finishedAt === null);
-  const busy = unfinished.flatMap(({ targets }) => targets.map((target) => target.replace(/^vm\//, '')));
-  await parts.host.supervisor.adoptAll(new Set(busy));
+  await parts.host.supervisor.adoptAll(vmsWithOwnedQemu(unfinished));
+  await removeStraySecrets(parts.repositories, unfinished);
   await parts.engine.resumeAll();
   parts.host.chains.start();
 

@@ -68,13 +68,17 @@ export class VmSupervisor {
     this.#options = options;
   }
 
-  /** Takes up every VM that ran when the daemon ended. @param busy ids of VMs that an unfinished operation looks after */
-  async adoptAll(busy: ReadonlySet<string>): Promise<void> {
+  /**
+   * Takes up every VM that ran when the daemon ended.
+   *
+   * @param owned ids of VMs whose QEMU an unfinished operation starts or ends: that it is gone is no news
+   */
+  async adoptAll(owned: ReadonlySet<string>): Promise<void> {
     const records = await this.#options.records.list();
-    await Promise.all(records.map((record) => this.#adopt(record, busy.has(record.settings.id))));
+    await Promise.all(records.map((record) => this.#adopt(record, owned.has(record.settings.id))));
   }
 
-  async #adopt(record: VmRecord, busy: boolean): Promise<void> {
+  async #adopt(record: VmRecord, owned: boolean): Promise<void> {
     if (!record.process) return;
     const { id, name } = record.settings;
     if (await isAlive(record.process)) {
@@ -87,12 +91,18 @@ export class VmSupervisor {
         if (await isAlive(record.process)) throw cause;
       }
     }
-    if (!busy) await this.#reportGone(id, false);
+    if (owned) await this.endQemu(id);
+    else await this.#reportGone(id, false);
   }
 
-  /** Connects to the monitor of a QEMU that runs. Repeatable. */
-  attach(record: VmRecord, signal?: AbortSignal): Promise<QmpClient> {
-    return this.#attach(record, { limitMs: attachLimitMs, signal });
+  /** Connects to the monitor of a QEMU that runs. Repeatable. @throws vm.qemu-gone when it has died */
+  async attach(record: VmRecord, signal?: AbortSignal): Promise<QmpClient> {
+    try {
+      return await this.#attach(record, { limitMs: attachLimitMs, signal });
+    } catch (cause) {
+      if (!record.process || (await isAlive(record.process))) throw cause;
+      throw vmErrors['qemu-gone']({ vm: record.settings.name }, { cause });
+    }
   }
 
   async #attach(record: VmRecord, options: QmpConnectOptions): Promise<QmpClient> {
