@@ -90,7 +90,6 @@ async function run(options: DaemonOptions, log: Logger, stop: AbortSignal): Prom
   const resumable = await parts.engine.list({});
   const unfinished = resumable.items.filter(({ finishedAt }) => finishedAt === null);
   await parts.host.supervisor.adoptAll(vmsWithOwnedQemu(unfinished));
-  await removeStraySecrets(parts.repositories, unfinished);
   await parts.engine.resumeAll();
   parts.host.chains.start();
 
