@@ -83,6 +83,227 @@ class ImageClient {
   }
 }
 
+class VolumeClient {
+  readonly #caller: Caller;
+
+  constructor(caller: Caller) {
+    this.#caller = caller;
+  }
+
+  /** List the volumes. */
+  list(
+    query: Query<'volume.list'> = {},
+    options: CallOptions = {},
+  ): Promise<Result<'volume.list'>> {
+    return this.#caller.json<Result<'volume.list'>>({ method: 'GET', path: '/v1/volumes', query }, options);
+  }
+
+  /** Show a volume: owner, what it can do, space. */
+  show(
+    volume: string,
+    options: CallOptions = {},
+  ): Promise<Result<'volume.show'>> {
+    return this.#caller.json<Result<'volume.show'>>({ method: 'GET', path: `/v1/volumes/${part(volume)}` }, options);
+  }
+
+  /** Make a folder of the host a volume. */
+  add(
+    body: Body<'volume.add'>,
+    options: CallOptions = {},
+  ): Promise<Result<'volume.add'>> {
+    return this.#caller.json<Result<'volume.add'>>({ method: 'POST', path: '/v1/volumes', body }, options);
+  }
+
+  /** Change the reserve of a volume. */
+  update(
+    volume: string,
+    body: Body<'volume.update'>,
+    options: CallOptions = {},
+  ): Promise<Result<'volume.update'>> {
+    return this.#caller.json<Result<'volume.update'>>({ method: 'PATCH', path: `/v1/volumes/${part(volume)}`, body }, options);
+  }
+
+  /** Forget a volume that nothing uses. */
+  remove(
+    volume: string,
+    options: CallOptions = {},
+  ): Promise<Result<'volume.remove'>> {
+    return this.#caller.json<Result<'volume.remove'>>({ method: 'DELETE', path: `/v1/volumes/${part(volume)}` }, options);
+  }
+
+  /** Give up a volume, so that another host can take it. */
+  release(
+    volume: string,
+    options: CallOptions = {},
+  ): Promise<Result<'volume.release'>> {
+    return this.#caller.json<Result<'volume.release'>>({ method: 'POST', path: `/v1/volumes/${part(volume)}/release` }, options);
+  }
+
+  /** Take a volume from another host that is gone. */
+  seize(
+    volume: string,
+    body: Body<'volume.seize'> = {},
+    options: CallOptions = {},
+  ): Promise<Result<'volume.seize'>> {
+    return this.#caller.json<Result<'volume.seize'>>({ method: 'POST', path: `/v1/volumes/${part(volume)}/seize`, body }, options);
+  }
+
+  /** Look at the files of the VMs on a volume. */
+  check(
+    volume: string,
+    query: Query<'volume.check'> = {},
+    options: CallOptions = {},
+  ): Promise<Result<'volume.check'>> {
+    return this.#caller.json<Result<'volume.check'>>({ method: 'GET', path: `/v1/volumes/${part(volume)}/check`, query }, options);
+  }
+}
+
+class RepositoryKeyClient {
+  readonly #caller: Caller;
+
+  constructor(caller: Caller) {
+    this.#caller = caller;
+  }
+
+  /** List the keys of a repository. */
+  list(
+    repository: string,
+    query: Query<'repository.key.list'> = {},
+    options: CallOptions = {},
+  ): Promise<Result<'repository.key.list'>> {
+    return this.#caller.json<Result<'repository.key.list'>>({ method: 'GET', path: `/v1/repositories/${part(repository)}/keys`, query }, options);
+  }
+
+  /** Add a key. */
+  add(
+    repository: string,
+    body: Body<'repository.key.add'>,
+    options: CallOptions = {},
+  ): Promise<Result<'repository.key.add'>> {
+    return this.#caller.json<Result<'repository.key.add'>>({ method: 'POST', path: `/v1/repositories/${part(repository)}/keys`, body }, options);
+  }
+
+  /** Remove a key. */
+  remove(
+    repository: string,
+    key: string,
+    options: CallOptions = {},
+  ): Promise<Result<'repository.key.remove'>> {
+    return this.#caller.json<Result<'repository.key.remove'>>({ method: 'DELETE', path: `/v1/repositories/${part(repository)}/keys/${part(key)}` }, options);
+  }
+
+  /** Change the key that this host uses; no data is rewritten. */
+  change(
+    repository: string,
+    body: Body<'repository.key.change'>,
+    options: CallOptions = {},
+  ): Promise<Result<'repository.key.change'>> {
+    return this.#caller.json<Result<'repository.key.change'>>({ method: 'POST', path: `/v1/repositories/${part(repository)}/keys/change`, body }, options);
+  }
+}
+
+class RepositoryClient {
+  readonly key: RepositoryKeyClient;
+  readonly #caller: Caller;
+
+  constructor(caller: Caller) {
+    this.#caller = caller;
+    this.key = new RepositoryKeyClient(caller);
+  }
+
+  /** List the repositories that this host is connected to. */
+  list(
+    query: Query<'repository.list'> = {},
+    options: CallOptions = {},
+  ): Promise<Result<'repository.list'>> {
+    return this.#caller.json<Result<'repository.list'>>({ method: 'GET', path: '/v1/repositories', query }, options);
+  }
+
+  /** Show a repository. */
+  show(
+    repository: string,
+    options: CallOptions = {},
+  ): Promise<Result<'repository.show'>> {
+    return this.#caller.json<Result<'repository.show'>>({ method: 'GET', path: `/v1/repositories/${part(repository)}` }, options);
+  }
+
+  /** How much is stored, and how much that saves. */
+  statistics(
+    repository: string,
+    options: CallOptions = {},
+  ): Promise<Result<'repository.statistics'>> {
+    return this.#caller.json<Result<'repository.statistics'>>({ method: 'GET', path: `/v1/repositories/${part(repository)}/statistics` }, options);
+  }
+
+  /** Create a repository in an empty place and connect to it. */
+  create(
+    body: Body<'repository.create'>,
+    options: CallOptions = {},
+  ): Promise<Result<'repository.create'>> {
+    return this.#caller.json<Result<'repository.create'>>({ method: 'POST', path: '/v1/repositories', body }, options);
+  }
+
+  /** Connect to a repository that is there. */
+  connect(
+    body: Body<'repository.connect'>,
+    options: CallOptions = {},
+  ): Promise<Result<'repository.connect'>> {
+    return this.#caller.json<Result<'repository.connect'>>({ method: 'POST', path: '/v1/repositories/connect', body }, options);
+  }
+
+  /** Forget a repository; its content stays. */
+  remove(
+    repository: string,
+    options: CallOptions = {},
+  ): Promise<Result<'repository.remove'>> {
+    return this.#caller.json<Result<'repository.remove'>>({ method: 'DELETE', path: `/v1/repositories/${part(repository)}` }, options);
+  }
+
+  /** Change the retention rules, or tighten the policy. */
+  set(
+    repository: string,
+    body: Body<'repository.set'> = {},
+    options: CallOptions = {},
+  ): Promise<Result<'repository.set'>> {
+    return this.#caller.json<Result<'repository.set'>>({ method: 'PATCH', path: `/v1/repositories/${part(repository)}`, body }, options);
+  }
+
+  /** Check a repository and name every backup that is harmed. */
+  check(
+    repository: string,
+    body: Body<'repository.check'> = {},
+    options: CallOptions = {},
+  ): Promise<Result<'repository.check'>> {
+    return this.#caller.json<Result<'repository.check'>>({ method: 'POST', path: `/v1/repositories/${part(repository)}/check`, body }, options);
+  }
+
+  /** Delete backups that no rule keeps, and free their space. */
+  prune(
+    repository: string,
+    body: Body<'repository.prune'> = {},
+    options: CallOptions = {},
+  ): Promise<Result<'repository.prune'>> {
+    return this.#caller.json<Result<'repository.prune'>>({ method: 'POST', path: `/v1/repositories/${part(repository)}/prune`, body }, options);
+  }
+
+  /** Keep what is sound of a damaged repository. */
+  repair(
+    repository: string,
+    options: CallOptions = {},
+  ): Promise<Result<'repository.repair'>> {
+    return this.#caller.json<Result<'repository.repair'>>({ method: 'POST', path: `/v1/repositories/${part(repository)}/repair` }, options);
+  }
+
+  /** Copy backups to another repository. */
+  copy(
+    repository: string,
+    body: Body<'repository.copy'>,
+    options: CallOptions = {},
+  ): Promise<Result<'repository.copy'>> {
+    return this.#caller.json<Result<'repository.copy'>>({ method: 'POST', path: `/v1/repositories/${part(repository)}/copy`, body }, options);
+  }
+}
+
 class VmDiskClient {
   readonly #caller: Caller;
 
@@ -315,6 +536,81 @@ class VmClient {
     options: CallOptions = {},
   ): Promise<Duplex> {
     return this.#caller.websocket({ method: 'GET', path: `/v1/vms/${part(vm)}/display`, query }, options);
+  }
+}
+
+class CheckpointClient {
+  readonly #caller: Caller;
+
+  constructor(caller: Caller) {
+    this.#caller = caller;
+  }
+
+  /** List the checkpoints of a VM, oldest first, and where its present stands. */
+  list(
+    vm: string,
+    query: Query<'checkpoint.list'> = {},
+    options: CallOptions = {},
+  ): Promise<Result<'checkpoint.list'>> {
+    return this.#caller.json<Result<'checkpoint.list'>>({ method: 'GET', path: `/v1/vms/${part(vm)}/checkpoints`, query }, options);
+  }
+
+  /** Show a checkpoint. */
+  show(
+    vm: string,
+    checkpoint: string,
+    options: CallOptions = {},
+  ): Promise<Result<'checkpoint.show'>> {
+    return this.#caller.json<Result<'checkpoint.show'>>({ method: 'GET', path: `/v1/vms/${part(vm)}/checkpoints/${part(checkpoint)}` }, options);
+  }
+
+  /** Take a checkpoint of a VM that is running, paused, saved or off. */
+  create(
+    vm: string,
+    body: Body<'checkpoint.create'> = {},
+    options: CallOptions = {},
+  ): Promise<Result<'checkpoint.create'>> {
+    return this.#caller.json<Result<'checkpoint.create'>>({ method: 'POST', path: `/v1/vms/${part(vm)}/checkpoints`, body }, options);
+  }
+
+  /** Go back, or over, to a checkpoint. */
+  apply(
+    vm: string,
+    checkpoint: string,
+    body: Body<'checkpoint.apply'> = {},
+    options: CallOptions = {},
+  ): Promise<Result<'checkpoint.apply'>> {
+    return this.#caller.json<Result<'checkpoint.apply'>>({ method: 'POST', path: `/v1/vms/${part(vm)}/checkpoints/${part(checkpoint)}/apply`, body }, options);
+  }
+
+  /** Rename a checkpoint. */
+  rename(
+    vm: string,
+    checkpoint: string,
+    body: Body<'checkpoint.rename'>,
+    options: CallOptions = {},
+  ): Promise<Result<'checkpoint.rename'>> {
+    return this.#caller.json<Result<'checkpoint.rename'>>({ method: 'PATCH', path: `/v1/vms/${part(vm)}/checkpoints/${part(checkpoint)}`, body, mediaType: 'application/merge-patch+json' }, options);
+  }
+
+  /** Delete a checkpoint; what others need of its disks is merged into them. */
+  delete(
+    vm: string,
+    checkpoint: string,
+    query: Query<'checkpoint.delete'> = {},
+    options: CallOptions = {},
+  ): Promise<Result<'checkpoint.delete'>> {
+    return this.#caller.json<Result<'checkpoint.delete'>>({ method: 'DELETE', path: `/v1/vms/${part(vm)}/checkpoints/${part(checkpoint)}`, query }, options);
+  }
+
+  /** Write a checkpoint to a directory of the host as a whole VM. */
+  export(
+    vm: string,
+    checkpoint: string,
+    body: Body<'checkpoint.export'>,
+    options: CallOptions = {},
+  ): Promise<Result<'checkpoint.export'>> {
+    return this.#caller.json<Result<'checkpoint.export'>>({ method: 'POST', path: `/v1/vms/${part(vm)}/checkpoints/${part(checkpoint)}/export`, body }, options);
   }
 }
 
@@ -557,7 +853,10 @@ class ServiceClient {
 export class Client {
   readonly host: HostClient;
   readonly image: ImageClient;
+  readonly volume: VolumeClient;
+  readonly repository: RepositoryClient;
   readonly vm: VmClient;
+  readonly checkpoint: CheckpointClient;
   readonly guest: GuestClient;
   readonly operation: OperationClient;
   readonly event: EventClient;
@@ -570,7 +869,10 @@ export class Client {
     this.#transport = transport;
     this.host = new HostClient(caller);
     this.image = new ImageClient(caller);
+    this.volume = new VolumeClient(caller);
+    this.repository = new RepositoryClient(caller);
     this.vm = new VmClient(caller);
+    this.checkpoint = new CheckpointClient(caller);
     this.guest = new GuestClient(caller);
     this.operation = new OperationClient(caller);
     this.event = new EventClient(caller);

@@ -4,6 +4,7 @@ import { EventPage } from './routes/event-routes.ts';
 import { KeyValuePage } from './routes/guest-routes.ts';
 import { ImagePage } from './routes/image-routes.ts';
 import { OperationPage } from './routes/operation-routes.ts';
+import { RepositoryKeyPage, RepositoryPage } from './routes/repository-routes.ts';
 import { TokenPage } from './routes/token-routes.ts';
 import { DiskPage } from './routes/vm-disk-routes.ts';
 import { PortPage } from './routes/vm-port-routes.ts';
@@ -40,6 +41,27 @@ import {
 import { Image, ImageBuild, ImageImport } from './schemas/image.ts';
 import { Operation, OperationProgress, OperationStep } from './schemas/operation.ts';
 import { Problem, ProblemCause } from './schemas/problem.ts';
+import { RegistrationFinding, RegistrationReport, VmRegister } from './schemas/registration.ts';
+import {
+  Repository,
+  RepositoryCheck,
+  RepositoryCheckReport,
+  RepositoryConnect,
+  RepositoryCopy,
+  RepositoryCopyResult,
+  RepositoryCreate,
+  RepositoryKey,
+  RepositoryKeyAdd,
+  RepositoryPatch,
+  RepositoryPlace,
+  RepositoryPrune,
+  RepositoryPruneResult,
+  RepositoryRepairResult,
+  RepositorySecret,
+  RepositoryStatistics,
+  RetentionRules,
+  StoreCredentials,
+} from './schemas/repository.ts';
 import { Ticket, TicketCreate } from './schemas/ticket.ts';
 import { Token, TokenCreate, TokenCreated } from './schemas/token.ts';
 import {
@@ -53,7 +75,6 @@ import {
   VmShutdown,
 } from './schemas/vm.ts';
 import { Autostart, DiskSettings, KernelBoot, PortSettings, VmVersion } from './schemas/vm-settings.ts';
-
 import {
   Volume,
   VolumeAdd,
@@ -64,9 +85,17 @@ import {
   VolumePatch,
   VolumeSeize,
 } from './schemas/volume.ts';
+
 export const components: Readonly<Record<string, z.ZodType>> = {
   Accelerator,
   Autostart,
+  Checkpoint,
+  CheckpointApply,
+  CheckpointCreate,
+  CheckpointExport,
+  CheckpointPage,
+  CheckpointPatch,
+  CheckpointPresent,
   DiskPage,
   DiskSettings,
   DiskSource,
@@ -101,6 +130,28 @@ export const components: Readonly<Record<string, z.ZodType>> = {
   PortSource,
   Problem,
   ProblemCause,
+  RegistrationFinding,
+  RegistrationReport,
+  Repository,
+  RepositoryCheck,
+  RepositoryCheckReport,
+  RepositoryConnect,
+  RepositoryCopy,
+  RepositoryCopyResult,
+  RepositoryCreate,
+  RepositoryKey,
+  RepositoryKeyAdd,
+  RepositoryKeyPage,
+  RepositoryPage,
+  RepositoryPatch,
+  RepositoryPlace,
+  RepositoryPrune,
+  RepositoryPruneResult,
+  RepositoryRepairResult,
+  RepositorySecret,
+  RepositoryStatistics,
+  RetentionRules,
+  StoreCredentials,
   SeedSource,
   Ticket,
   TicketCreate,
@@ -113,9 +164,9 @@ export const components: Readonly<Record<string, z.ZodType>> = {
   VmCreate,
   VmPage,
   VmPatch,
+  VmRegister,
   VmShutdown,
   VmVersion,
-};
   Volume,
   VolumeAdd,
   VolumeCapabilities,
@@ -125,3 +176,4 @@ export const components: Readonly<Record<string, z.ZodType>> = {
   VolumePage,
   VolumePatch,
   VolumeSeize,
+};

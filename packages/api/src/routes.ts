@@ -1,26 +1,30 @@
 /** The contract: every route there is. An operation with no entry here does not exist (invariant 6). */
 import type { Route } from './route.ts';
+import { checkpointRoutes } from './routes/checkpoint-routes.ts';
 import { eventRoutes } from './routes/event-routes.ts';
 import { guestRoutes } from './routes/guest-routes.ts';
 import { hostRoutes } from './routes/host-routes.ts';
 import { imageRoutes } from './routes/image-routes.ts';
 import { operationRoutes } from './routes/operation-routes.ts';
+import { repositoryRoutes } from './routes/repository-routes.ts';
 import { serviceRoutes } from './routes/service-routes.ts';
 import { tokenRoutes } from './routes/token-routes.ts';
 import { vmDiskRoutes } from './routes/vm-disk-routes.ts';
 import { vmPortRoutes } from './routes/vm-port-routes.ts';
 import { vmRoutes } from './routes/vm-routes.ts';
 import { vmScreenRoutes } from './routes/vm-screen-routes.ts';
+import { volumeRoutes } from './routes/volume-routes.ts';
 
 export const routes = {
-import { volumeRoutes } from './routes/volume-routes.ts';
   ...hostRoutes,
   ...imageRoutes,
+  ...volumeRoutes,
+  ...repositoryRoutes,
   ...vmRoutes,
   ...vmDiskRoutes,
-  ...volumeRoutes,
   ...vmPortRoutes,
   ...vmScreenRoutes,
+  ...checkpointRoutes,
   ...guestRoutes,
   ...operationRoutes,
   ...eventRoutes,

@@ -67,7 +67,7 @@ export class Repository implements AsyncDisposable {
   static async create(store: ObjectStore, options: CreateOptions = {}): Promise<Repository> {
     const { id = newId(), secret, signal } = options;
     if (await isAlreadyMade(store, options.id, signal)) return await Repository.open(store, options);
-    await checkEmpty(store, signal);
+    await requireEmptyStore(store, signal);
     const encryption = secret ? 'aes-256-gcm' : 'none';
     const config: RepositoryConfig = { id, createdAt: new Date().toISOString(), encryption };
     const configBytes = formatConfig(config);
@@ -168,7 +168,8 @@ export class Repository implements AsyncDisposable {
   }
 }
 
-async function checkEmpty(store: ObjectStore, signal?: AbortSignal): Promise<void> {
+/** @throws repository.exists, repository.not-empty */
+export async function requireEmptyStore(store: ObjectStore, signal?: AbortSignal): Promise<void> {
   const objects = await listAll(store, '', signal);
   if (objects.some(({ name }) => name === 'config')) throw repositoryErrors.exists({ place: store.place });
   // A key without a config is what a creation that was cut short left behind.

@@ -11,6 +11,12 @@ export function reasonOf(cause: unknown): string {
   return process.getBuiltinModule('node:util').getSystemErrorMap().get(errno)?.[1] ?? cause.message;
 }
 
+/** All bytes of a file. @throws cli.file, also when it is larger than `maxBytes` */
+export async function readBinaryFile(io: Io, path: string, maxBytes: number): Promise<Buffer> {
+  const { createReadStream } = await import('node:fs');
+  return await readStream(createReadStream(resolve(io.currentDirectory, path)), path, maxBytes);
+}
+
 /** The whole text of a file, or of standard input for `-`. @throws cli.file, also when it is larger than `maxBytes` */
 export async function readTextFile(io: Io, path: string, maxBytes: number): Promise<string> {
   if (path === '-') return (await readStream(io.stdin, 'standard input', maxBytes)).toString('utf8');

@@ -3,6 +3,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isCorralError } from '@corral/core/errors';
 import { autostart } from '@corral/host/autostart/autostart';
+import { defaultCheckpointLimits, watchCheckpoints } from '@corral/host/checkpoint/checkpoint-watcher';
 import { DataDirectory } from '@corral/host/data-directory';
 import { EventLog } from '@corral/host/event-log';
 import { thawLeftFrozen } from '@corral/host/guard/freeze-guard';
@@ -24,6 +25,7 @@ import { allHandlers } from './routes/handlers.ts';
 import { Tokens } from './tokens.ts';
 import { assembleHost } from './wire/host-parts.ts';
 import { platformOf } from './wire/platform.ts';
+import { removeStraySecrets } from './wire/repositories.ts';
 import { makeServices } from './wire/services.ts';
 import { vmMetrics } from './wire/vm-metrics.ts';
 
@@ -60,8 +62,8 @@ async function run(options: DaemonOptions, log: Logger, stop: AbortSignal): Prom
     metrics,
     log,
     nodeName,
-    launchHost: platform.launchHost,
     identity,
+    launchHost: platform.launchHost,
   });
   stack.defer(() => parts.consoles.close());
   stack.defer(() => parts.host.agents.close());
@@ -90,6 +92,7 @@ async function run(options: DaemonOptions, log: Logger, stop: AbortSignal): Prom
   const resumable = await parts.engine.list({});
   const unfinished = resumable.items.filter(({ finishedAt }) => finishedAt === null);
   await parts.host.supervisor.adoptAll(vmsWithOwnedQemu(unfinished));
+  await removeStraySecrets(parts.repositories, unfinished);
   await parts.engine.resumeAll();
   parts.host.chains.start();
 
@@ -114,10 +117,11 @@ async function run(options: DaemonOptions, log: Logger, stop: AbortSignal): Prom
 
   const background = [
     watchSpace(parts.host, log, stop),
+    watchCheckpoints(parts.host, defaultCheckpointLimits, stop),
+    watchVolumes(parts.host.volumes, parts.host.emit, log, stop),
     compactHistory(store, {
       keepMs: historyKeptMs,
       onError: (cause) => log.warn({ err: cause }, 'the history of the store could not be shortened'),
-    watchVolumes(parts.host.volumes, parts.host.emit, log, stop),
       signal: stop,
     }),
     autostart({

@@ -5,11 +5,29 @@
  */
 import type { Duplex } from 'node:stream';
 import type { Role } from '@corral/api/roles';
+import type {
+  Checkpoint,
+  CheckpointApply,
+  CheckpointCreate,
+  CheckpointExport,
+  CheckpointPresent,
+} from '@corral/api/schemas/checkpoint';
 import type { Event, EventFollowQuery, EventListQuery } from '@corral/api/schemas/event';
 import type { GuestExec, GuestExecResult, GuestInfo, KeyValue } from '@corral/api/schemas/guest';
 import type { DoctorReport, Host } from '@corral/api/schemas/host';
 import type { Image, ImageBuild, ImageImport } from '@corral/api/schemas/image';
 import type { OperationState } from '@corral/api/schemas/operation';
+import type { RegistrationReport, VmRegister } from '@corral/api/schemas/registration';
+import type {
+  Repository,
+  RepositoryConnect,
+  RepositoryCopy,
+  RepositoryCreate,
+  RepositoryKey,
+  RepositoryKeyAdd,
+  RepositoryPatch,
+  RepositoryStatistics,
+} from '@corral/api/schemas/repository';
 import type { TicketKind } from '@corral/api/schemas/ticket';
 import type {
   DiskSource,
@@ -98,6 +116,31 @@ export interface VmService {
   removePort(vm: string, port: string, caller: Caller): Promise<OperationSnapshot>;
 }
 
+export interface CheckpointService {
+  /** Oldest first. */
+  list(vm: string): Promise<{ readonly items: readonly Checkpoint[]; readonly present: CheckpointPresent }>;
+  /** @throws checkpoint.not-found */
+  show(vm: string, checkpoint: string): Promise<Checkpoint>;
+  create(vm: string, input: CheckpointCreate, caller: Caller): Promise<OperationSnapshot>;
+  /** @throws checkpoint.present-at-stake unless it is said what becomes of the present */
+  apply(vm: string, checkpoint: string, input: CheckpointApply, caller: Caller): Promise<OperationSnapshot>;
+  rename(vm: string, checkpoint: string, name: string, caller: Caller): Promise<OperationSnapshot>;
+  delete(
+    vm: string,
+    checkpoint: string,
+    options: { readonly subtree: boolean },
+    caller: Caller,
+  ): Promise<OperationSnapshot>;
+  export(vm: string, checkpoint: string, input: CheckpointExport, caller: Caller): Promise<OperationSnapshot>;
+}
+
+export interface RegistrationService {
+  /** What of the VM does not fit this host. Changes nothing. */
+  check(input: VmRegister): Promise<RegistrationReport>;
+  /** @throws vm.not-registrable */
+  register(input: VmRegister, caller: Caller): Promise<OperationSnapshot>;
+}
+
 export interface GuestFile {
   /** Null where the agent does not say. */
   readonly sizeBytes: number | null;
@@ -165,11 +208,34 @@ export interface EventService {
   follow(query: EventFollowQuery, signal: AbortSignal): Promise<AsyncIterable<Event>>;
 }
 
+/** A repository is named by its name or the id of the connection. @throws repository.not-connected */
+export interface RepositoryService {
+  list(): Promise<readonly Repository[]>;
+  show(repository: string): Promise<Repository>;
+  statistics(repository: string, signal: AbortSignal): Promise<RepositoryStatistics>;
+  /** @throws repository.name-taken */
+  create(input: RepositoryCreate, caller: Caller): Promise<OperationSnapshot>;
+  /** @throws repository.name-taken */
+  connect(input: RepositoryConnect, caller: Caller): Promise<OperationSnapshot>;
+  remove(repository: string, caller: Caller): Promise<OperationSnapshot>;
+  set(repository: string, patch: RepositoryPatch, caller: Caller): Promise<OperationSnapshot>;
+  check(repository: string, readData: boolean, caller: Caller): Promise<OperationSnapshot>;
+  prune(repository: string, applyRetention: boolean, caller: Caller): Promise<OperationSnapshot>;
+  repair(repository: string, caller: Caller): Promise<OperationSnapshot>;
+  copy(repository: string, input: RepositoryCopy, caller: Caller): Promise<OperationSnapshot>;
+  keys(repository: string, signal: AbortSignal): Promise<readonly RepositoryKey[]>;
+  addKey(repository: string, input: RepositoryKeyAdd, caller: Caller): Promise<OperationSnapshot>;
+  removeKey(repository: string, key: string, caller: Caller): Promise<OperationSnapshot>;
+  changeKey(repository: string, input: RepositoryKeyAdd, caller: Caller): Promise<OperationSnapshot>;
+}
+
 export interface Services {
   readonly host: HostService;
   readonly images: ImageService;
   readonly volumes: VolumeService;
+  readonly repositories: RepositoryService;
   readonly vms: VmService;
+  readonly checkpoints: CheckpointService;
   readonly guests: GuestService;
   readonly screens: ScreenService;
   readonly operations: OperationService;

@@ -5,7 +5,7 @@ import { Id, PageQuery, Timestamp } from './common.ts';
 export const EventSeverity = z.enum(['info', 'warning', 'error']);
 
 export const EventSubject = z.strictObject({
-  kind: z.string().describe('vm, image, volume, host, operation, token'),
+  kind: z.string().describe('vm, image, volume, repository, host, operation, token'),
   id: z.string(),
   name: z.string().describe('as it was called then'),
 });

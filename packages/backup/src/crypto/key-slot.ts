@@ -48,7 +48,7 @@ export async function wrapMaster(
   cost: Argon2Cost = defaultCost,
   id = newId(),
 ): Promise<KeySlot> {
-  checkStrength(secret);
+  checkSecret(secret);
   const salt = randomBytes(32);
   const nonce = randomBytes(12);
   const kdf = 'passphrase' in secret ? 'argon2id' : 'key-file';
@@ -115,7 +115,8 @@ function costIsSane(slot: KeySlot): boolean {
   });
 }
 
-function checkStrength(secret: KeySecret): void {
+/** @throws repository.weak-key */
+export function checkSecret(secret: KeySecret): void {
   if ('passphrase' in secret && secret.passphrase.length < minPassphrase) {
     throw repositoryErrors['weak-key']({ reason: `a passphrase has at least ${minPassphrase} characters` });
   }

@@ -28,6 +28,16 @@ const lookups: Readonly<Record<string, Lookup>> = {
       value: name,
       description: path,
     })),
+  repository: async (client) =>
+    (await client.repository.list({ limit }, call)).items.map(({ name, place }) => ({
+      value: name,
+      description: place.kind,
+    })),
+  key: async (client, [repository = '']) =>
+    (await client.repository.key.list(repository, { limit }, call)).items.map(({ id, name }) => ({
+      value: id,
+      description: name,
+    })),
   token: async (client) =>
     (await client.token.list({ limit }, call)).items.map(({ name, role }) => ({
       value: name,

@@ -31,6 +31,10 @@ export const rootGroup: CommandGroup = {
       summary: 'Volumes: where disks lie, whose they are, how much room',
       load: async () => (await import('../commands/volume/volume-group.ts')).volumeGroup,
     },
+    repository: {
+      summary: 'Repositories: where backups are kept',
+      load: async () => (await import('../commands/repository/repository-group.ts')).repositoryGroup,
+    },
     operation: {
       summary: 'Long work: follow it, cancel it',
       load: async () => (await import('../commands/operation/operation-group.ts')).operationGroup,

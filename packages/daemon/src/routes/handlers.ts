@@ -4,11 +4,13 @@ import type { Tickets } from '../http/tickets.ts';
 import type { Metrics } from '../metrics.ts';
 import type { Services } from '../services.ts';
 import type { Tokens } from '../tokens.ts';
+import { checkpointHandlers } from './checkpoint.ts';
 import { eventHandlers } from './event.ts';
 import { guestHandlers } from './guest.ts';
 import { hostHandlers } from './host.ts';
 import { imageHandlers } from './image.ts';
 import { operationHandlers } from './operation.ts';
+import { repositoryHandlers } from './repository.ts';
 import { screenHandlers } from './screen.ts';
 import { type DaemonIdentity, serviceHandlers } from './service.ts';
 import { tokenHandlers } from './token.ts';
@@ -28,7 +30,9 @@ export function allHandlers({ services, tokens, tickets, metrics, identity }: Ha
     ...hostHandlers(services.host),
     ...imageHandlers(services.images),
     ...volumeHandlers(services.volumes),
+    ...repositoryHandlers(services.repositories),
     ...vmHandlers(services.vms),
+    ...checkpointHandlers(services.checkpoints),
     ...screenHandlers(services.screens, tickets),
     ...guestHandlers(services.guests),
     ...operationHandlers(services.operations),

@@ -5,23 +5,28 @@
 import { PassThrough } from 'node:stream';
 import type { GuestExec, KeyValue } from '@corral/api/schemas/guest';
 import type { Vm } from '@corral/api/schemas/vm';
-import { vmErrors } from '@corral/host/errors';
+import { checkpointErrors, vmErrors } from '@corral/host/errors';
 import { operationErrors } from '@corral/operation/errors';
 import type { OperationSnapshot } from '@corral/operation/operation';
 import type {
   Caller,
+  CheckpointService,
   EventService,
   GuestService,
   OperationService,
+  RepositoryService,
   ScreenService,
   Services,
   VmService,
 } from '../services.ts';
 import {
+  sampleCheckpoint,
   sampleDoctorReport,
   sampleHost,
   sampleImage,
   sampleOperation,
+  sampleRepository,
+  sampleRepositoryStatistics,
   sampleVm,
   sampleVolume,
   soundVolumeCheck,
@@ -88,7 +93,9 @@ export function fakeServices(events: EventService): FakeServices {
       seize: async (volume, _input, caller) => start(`volumes.seize ${volume}`, caller),
       check: async (volume) => ({ ...soundVolumeCheck, volume }),
     },
+    repositories: fakeRepositories(state),
     vms: fakeVms(state),
+    checkpoints: fakeCheckpoints(state),
     guests: fakeGuests(keyValues, files),
     screens: fakeScreens(state, screensOpened),
     operations: fakeOperations(state),
@@ -141,6 +148,61 @@ function fakeVms(state: State): VmService {
     removeDisk: async (vm, disk, { keep }, caller) => change(vm, `removeDisk ${disk} ${keep}`, caller),
     addPort: async (vm, port, caller) => change(vm, `addPort ${port.network}`, caller),
     removePort: async (vm, port, caller) => change(vm, `removePort ${port}`, caller),
+  };
+}
+
+function fakeRepositories(state: State): RepositoryService {
+  const change = async (what: string, caller: Caller): Promise<OperationSnapshot> =>
+    changed(state, `repositories.${what}`, caller);
+  return {
+    list: async () => [sampleRepository('vault')],
+    show: async () => sampleRepository('vault'),
+    statistics: async () => sampleRepositoryStatistics(),
+    create: async ({ name }, caller) => change(`create ${name}`, caller),
+    connect: async ({ name }, caller) => change(`connect ${name}`, caller),
+    remove: async (repository, caller) => change(`remove ${repository}`, caller),
+    set: async (repository, patch, caller) => change(`set ${repository} ${JSON.stringify(patch)}`, caller),
+    check: async (repository, readData, caller) => change(`check ${repository} ${readData}`, caller),
+    prune: async (repository, retention, caller) => change(`prune ${repository} ${retention}`, caller),
+    repair: async (repository, caller) => change(`repair ${repository}`, caller),
+    copy: async (repository, { to }, caller) => change(`copy ${repository} ${to}`, caller),
+    keys: async () => [],
+    addKey: async (repository, { name }, caller) => change(`addKey ${repository} ${name}`, caller),
+    removeKey: async (repository, key, caller) => change(`removeKey ${repository} ${key}`, caller),
+    changeKey: async (repository, { name }, caller) => change(`changeKey ${repository} ${name}`, caller),
+  };
+}
+
+function fakeCheckpoints(state: State): CheckpointService {
+  const { vmList } = state;
+  const sample = sampleCheckpoint('before');
+  const change = async (vm: string, what: string, caller: Caller): Promise<OperationSnapshot> =>
+    changed(state, `checkpoints.${what} of ${find(vmList, vm).name}`, caller);
+  const found = (vm: string, checkpoint: string): string => {
+    if (checkpoint === sample.name || checkpoint === sample.id) return sample.name;
+    throw checkpointErrors['not-found']({ vm, checkpoint });
+  };
+  return {
+    list: async (vm) => {
+      find(vmList, vm);
+      return { items: [sample], present: { parentId: sample.id, sizeBytes: 4096 } };
+    },
+    show: async (vm, checkpoint) => {
+      found(find(vmList, vm).name, checkpoint);
+      return sample;
+    },
+    create: async (vm, { name, type }, caller) => change(vm, `create ${name} ${type}`, caller),
+    apply: async (vm, checkpoint, { present }, caller) => {
+      const name = found(vm, checkpoint);
+      if (!present) throw checkpointErrors['present-at-stake']({ vm, checkpoint: name });
+      return change(vm, `apply ${name} ${present}`, caller);
+    },
+    rename: async (vm, checkpoint, name, caller) =>
+      change(vm, `rename ${found(vm, checkpoint)} ${name}`, caller),
+    delete: async (vm, checkpoint, { subtree }, caller) =>
+      change(vm, `delete ${found(vm, checkpoint)} ${subtree}`, caller),
+    export: async (vm, checkpoint, { directory }, caller) =>
+      change(vm, `export ${found(vm, checkpoint)} ${directory}`, caller),
   };
 }
 

@@ -1,6 +1,8 @@
 /** Objects of the API for tests, whole and valid. */
+import type { Checkpoint } from '@corral/api/schemas/checkpoint';
 import type { DoctorReport, Host } from '@corral/api/schemas/host';
 import type { Image } from '@corral/api/schemas/image';
+import type { Repository, RepositoryStatistics } from '@corral/api/schemas/repository';
 import type { Vm } from '@corral/api/schemas/vm';
 import type { Volume, VolumeCheck } from '@corral/api/schemas/volume';
 import { newId } from '@corral/core/ids';
@@ -36,6 +38,26 @@ export function sampleVm(name: string, given: Partial<Vm> = {}): Vm {
     startedAt: null,
     pendingRestart: [],
     operationId: null,
+    ...given,
+  };
+}
+
+export function sampleCheckpoint(name: string, given: Partial<Checkpoint> = {}): Checkpoint {
+  return {
+    id: '00000000-0000-4000-8000-00000000c001',
+    name,
+    vmId: '00000000-0000-4000-8000-00000000a001',
+    parentId: null,
+    type: 'standard',
+    askedType: 'standard',
+    consistency: 'memory',
+    reason: null,
+    state: 'running',
+    createdAt: '2026-01-01T00:00:00.000Z',
+    pauseMs: 9.5,
+    sizeBytes: 2 ** 20,
+    changedBytes: 4096,
+    current: true,
     ...given,
   };
 }
@@ -145,3 +167,31 @@ export const soundVolumeCheck: VolumeCheck = {
   files: 1,
   findings: [],
 };
+
+export function sampleRepository(name: string): Repository {
+  return {
+    id: newId(),
+    name,
+    createdAt: '2026-01-01T00:00:00.000Z',
+    repositoryId: newId(),
+    place: { kind: 'directory', path: '/backup' },
+    encrypted: true,
+    retention: { daily: 7 },
+    appendOnly: false,
+    lockDays: 0,
+  };
+}
+
+export function sampleRepositoryStatistics(): RepositoryStatistics {
+  return {
+    points: 3,
+    virtualMachines: 1,
+    storedBytes: 2 ** 20,
+    logicalBytes: 2 ** 30,
+    savedBytes: 2 ** 30 - 2 ** 20,
+    packs: 2,
+    blobs: 40,
+    unneededBytes: 0,
+    blockBytes: 65_536,
+  };
+}

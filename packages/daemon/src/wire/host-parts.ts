@@ -5,6 +5,8 @@ import { hostAutostop } from '@corral/host/autostart/autostop';
 import { ChainKeeper } from '@corral/host/chain/chain-keeper';
 import { ChainRecords } from '@corral/host/chain/chain-records';
 import { vmMerge } from '@corral/host/chain/merge-operation';
+import { rewriteCheckpointFiles } from '@corral/host/checkpoint/checkpoint-files';
+import { checkpointOperations } from '@corral/host/checkpoint/checkpoint-operations';
 import { SerialConsoles } from '@corral/host/console/screens';
 import type { DataDirectory } from '@corral/host/data-directory';
 import type { EventLog } from '@corral/host/event-log';
@@ -12,6 +14,7 @@ import { AgentChannels } from '@corral/host/guest/agent-channels';
 import { type ImageHost, imageOperations } from '@corral/host/image/image-operations';
 import { ImageRecords } from '@corral/host/image/image-record';
 import type { Logger } from '@corral/host/logger';
+import { repositoryOperations } from '@corral/host/repository/repository-operations';
 import { cleanUpRun, type LaunchHost } from '@corral/host/vm/launch';
 import type { VmHost } from '@corral/host/vm/vm-host';
 import { rewriteSettingsFile } from '@corral/host/vm/vm-host';
@@ -32,6 +35,7 @@ import { ActiveOperations } from './active-operations.ts';
 import { faultsOf } from './faults.ts';
 import { buildMicro, importDisk } from './image-sources.ts';
 import { onOperationChange } from './operation-events.ts';
+import { assembleRepositories } from './repositories.ts';
 
 export interface HostPartsOptions {
   readonly store: Store;
@@ -107,9 +111,13 @@ export async function assembleHost(options: HostPartsOptions) {
     },
   };
   const vms = vmOperations(host);
+  const checkpoints = checkpointOperations(host);
   const merge = vmMerge(host, {
     saveChanges: () => Promise.resolve(),
-    rewriteFiles: (vmId) => rewriteSettingsFile(host, vmId),
+    rewriteFiles: async (vmId) => {
+      await rewriteSettingsFile(host, vmId);
+      await rewriteCheckpointFiles(host, vmId);
+    },
   });
   const imageHost: ImageHost = {
     directory,
@@ -122,6 +130,8 @@ export async function assembleHost(options: HostPartsOptions) {
   };
   const volumeHost = { volumes, vms: records, emit };
   const volumeKinds = volumeOperations(volumeHost);
+  const repositories = assembleRepositories(store, directory, emit);
+  const repositoryKinds = repositoryOperations(repositories);
   const images = imageOperations(imageHost);
   const autostop = hostAutostop(
     host,
@@ -129,8 +139,10 @@ export async function assembleHost(options: HostPartsOptions) {
   );
   const registry = new OperationRegistry([
     ...Object.values(vms),
+    ...Object.values(checkpoints),
     ...Object.values(images),
     ...Object.values(volumeKinds),
+    ...Object.values(repositoryKinds),
     merge,
     autostop,
   ]);
@@ -144,7 +156,21 @@ export async function assembleHost(options: HostPartsOptions) {
     onTrouble: (cause) => log.error({ err: cause }, 'an operation is in trouble'),
     ...(faults ? { observer: faults } : {}),
   });
-  return { host, vms, imageHost, images, volumeHost, volumeKinds, autostop, engine, active, consoles };
+  return {
+    host,
+    vms,
+    checkpoints,
+    imageHost,
+    images,
+    volumeHost,
+    volumeKinds,
+    repositories,
+    repositoryKinds,
+    autostop,
+    engine,
+    active,
+    consoles,
+  };
 }
 
 export type HostParts = Awaited<ReturnType<typeof assembleHost>>;

@@ -1,11 +1,13 @@
 /** The services that the API's handlers call, made of the host's parts. */
 
+import { CheckpointService } from '@corral/host/checkpoint/checkpoint-service';
 import { ScreenService } from '@corral/host/console/screens';
 import type { EventLog } from '@corral/host/event-log';
 import { GuestService } from '@corral/host/guest/guest-service';
 import { HostService } from '@corral/host/host-service';
 import { ImageService } from '@corral/host/image/image-service';
 import { chooseCpuModel } from '@corral/host/qemu-facts';
+import { RepositoryService } from '@corral/host/repository/repository-service';
 import { inspectDevice } from '@corral/host/storage/block-device';
 import { volumeFacts } from '@corral/host/storage/volume-facts';
 import { VmService } from '@corral/host/vm/vm-service';
@@ -61,6 +63,7 @@ export function makeServices(options: ServicesOptions): Services {
         return { machineType: qemu.machineType, cpuModel: chooseCpuModel(qemu, kind) };
       },
     }),
+    checkpoints: new CheckpointService({ host, operations: parts.checkpoints, start }),
     volumes: new VolumeService({
       host: parts.volumeHost,
       operations: parts.volumeKinds,
@@ -68,6 +71,7 @@ export function makeServices(options: ServicesOptions): Services {
       // The seals of layers and the files of checkpoints: packages/host/src/chain and checkpoint.
       inspectors: [],
     }),
+    repositories: new RepositoryService(parts.repositories, parts.repositoryKinds, start),
     guests: new GuestService(host),
     screens: new ScreenService(host, parts.consoles),
     operations: operationService(engine),

@@ -1,0 +1,92 @@
+/** Opens the repositories that this host is connected to. */
+import type { RepositoryPlace, RepositorySecret, StoreCredentials } from '@corral/api/schemas/repository';
+import type { KeySecret } from '@corral/backup/crypto/key-slot';
+import type { ObjectStore } from '@corral/backup/object-store/object-store';
+import { openStore, type StorePlace } from '@corral/backup/object-store/open-store';
+import { type OpenedKeys, Repository } from '@corral/backup/repository';
+import type { CredentialFiles } from './credentials.ts';
+import { connectionErrors } from './errors.ts';
+import type { RepositoryRecord, RepositoryRecords } from './repository-record.ts';
+
+export class RepositoryConnections {
+  readonly records: RepositoryRecords;
+  readonly credentials: CredentialFiles;
+  /** By the connection's id: a passphrase costs 64 MiB and a tenth of a second, once for each life of the daemon. */
+  readonly #known = new Map<string, OpenedKeys>();
+
+  constructor(records: RepositoryRecords, credentials: CredentialFiles) {
+    this.records = records;
+    this.credentials = credentials;
+  }
+
+  /**
+   * A repository of the caller's own, with an index of its own: whoever opens it closes it (`await using`).
+   *
+   * @throws repository.not-connected, repository.wrong-key, repository.not-found, repository.store
+   */
+  async open(nameOrId: string, signal?: AbortSignal): Promise<Repository> {
+    const record = await this.records.get(nameOrId);
+    const { secret } = await this.credentials.read(record.id);
+    const store = await this.openStore(record);
+    try {
+      const known = this.#known.get(record.id);
+      const repository = await Repository.open(store, { secret: keySecret(secret), known, signal });
+      this.#known.set(record.id, repository.opened);
+      return repository;
+    } catch (cause) {
+      await store.close();
+      throw cause;
+    }
+  }
+
+  /** The store alone, with the connection's credentials. */
+  async openStore({ id, place }: Pick<RepositoryRecord, 'id' | 'place'>): Promise<ObjectStore> {
+    const { store } = await this.credentials.read(id);
+    const cache = place.kind === 'directory' ? undefined : this.credentials.cacheOf(id);
+    return await openStore(storePlace(place, store), cache);
+  }
+
+  /** Its key changed, or it is forgotten. */
+  forget(id: string): void {
+    this.#known.delete(id);
+  }
+}
+
+export function keySecret(secret: RepositorySecret): KeySecret;
+export function keySecret(secret: RepositorySecret | null): KeySecret | undefined;
+export function keySecret(secret: RepositorySecret | null): KeySecret | undefined {
+  if (secret === null) return undefined;
+  return 'passphrase' in secret ? secret : { keyFile: Buffer.from(secret.keyFile, 'base64') };
+}
+
+function storePlace(place: RepositoryPlace, credentials: StoreCredentials | null): StorePlace {
+  switch (place.kind) {
+    case 'directory':
+      return place;
+    case 's3': {
+      const access = credentials && 'accessKeyId' in credentials ? credentials : {};
+      return { kind: 's3', url: place.url, region: place.region, objectLock: place.storeLocks, ...access };
+    }
+    case 'azure': {
+      const accountKey = credentials && 'accountKey' in credentials ? credentials.accountKey : undefined;
+      const signature =
+        credentials && 'sharedAccessSignature' in credentials ? credentials.sharedAccessSignature : undefined;
+      const url = signature === undefined ? place.url : `${place.url}?${signature.replace(/^\?/, '')}`;
+      return { kind: 'azure', url, accountKey, immutability: place.storeLocks };
+    }
+  }
+}
+
+/** Places without secrets in them: they are shown to every viewer. @throws repository.bad-place */
+export function checkPlace(place: RepositoryPlace): void {
+  if (place.kind === 'directory') return;
+  const shown = place.url.split(/[?#]/)[0]!.replace(/\/\/[^/]*@/, '//');
+  const refuse = (reason: string): never => {
+    throw connectionErrors['bad-place']({ place: shown, reason });
+  };
+  if (!URL.canParse(place.url)) refuse('it is no URL');
+  const url = new URL(place.url);
+  if (url.search !== '' || url.hash !== '') refuse('leave out what follows "?": signatures are given apart');
+  if (url.username !== '' || url.password !== '')
+    refuse('a name and password in it would be shown to everybody');
+}
