@@ -1,0 +1,229 @@
+/**
+ * backup.run: one VM into one repository (docs/design/0010-backups.md).
+ *
+ *   fork (freeze · fork · thaw, by an operation of its own) ─▶ write (read the still side) ─▶ finish (let go, merge)
+ *
+ * The VM is held for the fork alone. A failed or killed backup is undone: its session in the repository is given up, its
+ * pin goes, its layers are merged, and the next one counts from where this one did.
+ */
+import type { Point } from '@corral/backup/point/point';
+import { giveUpSession } from '@corral/backup/prune/sessions-at-work';
+import { deletePoint } from '@corral/backup/retention/point-locks';
+import { isCorralError } from '@corral/core/errors';
+import { derivedId } from '@corral/core/ids';
+import { defineOperation, type StepContext, type UndoContext } from '@corral/operation/operation';
+import { z } from 'zod';
+import { connectionTarget } from '../repository/repository-host.ts';
+import type { ForkOutput } from '../tracking/fork-steps.ts';
+import { tidyEdges } from '../tracking/save-changes.ts';
+import type { BackupHost } from './backup-host.ts';
+import { withBackupDone } from './backup-reference.ts';
+import { AuditMismatch, pinOf, writeVmPoint } from './point-writing.ts';
+
+const Input = z.strictObject({
+  vmId: z.string(),
+  vmName: z.string(),
+  /** Of the connection. */
+  repositoryId: z.string(),
+  repositoryName: z.string(),
+  name: z.string(),
+  full: z.boolean(),
+  consistency: z.enum(['application', 'filesystem', 'crash']).nullable(),
+  freezeLimitMs: z.int(),
+  plan: z.string().nullable(),
+});
+export type BackupInput = z.infer<typeof Input>;
+
+interface Results {
+  fork: ForkOutput;
+  write: { pointId: string; disks: Point['disks'] };
+  finish: null;
+}
+
+const auditRoundMs = 30 * 86_400e3;
+
+const forkId = (operationId: string): string => derivedId(`fork of ${operationId}`);
+const pinId = (operationId: string): string => derivedId(`pin of ${operationId}`);
+/** A second try is made at most, after the audit found a difference. */
+const pointId = (operationId: string, attempt: number): string =>
+  derivedId(`point ${attempt} of ${operationId}`);
+
+export function backupRun(backups: BackupHost) {
+  const { host } = backups;
+  const slots = new Map<string, Disposable>();
+  const release = (operationId: string): void => {
+    slots.get(operationId)?.[Symbol.dispose]();
+    slots.delete(operationId);
+  };
+  return defineOperation<BackupInput, Results>({
+    kind: 'backup.run',
+    input: (json) => Input.parse(json),
+    target: ({ vmId, repositoryId }) => [`backup/${vmId}`, connectionTarget(repositoryId)],
+    title: ({ vmName, repositoryName }) => `Back up VM ${vmName} to ${repositoryName}`,
+    cancellable: true,
+    steps: [
+      {
+        name: 'fork',
+        run: async (context) => {
+          slots.set(context.operationId, await backups.slots.take(context.signal));
+          return await fork(backups, context);
+        },
+        undo: async (context) => {
+          release(context.operationId);
+          await letGo(backups, context);
+        },
+      },
+      {
+        name: 'write',
+        run: async (context) => {
+          const point = await write(backups, context);
+          release(context.operationId);
+          return { pointId: point.id, disks: point.disks };
+        },
+        undo: (context) => forgetPoint(backups, context),
+      },
+      {
+        name: 'finish',
+        pivot: true,
+        run: async (context) => {
+          await finish(backups, context);
+          return null;
+        },
+      },
+    ],
+    output: ({ vmId, repositoryId }, { fork: forked, write: written }) => ({
+      vmId,
+      repositoryId,
+      backupId: written.pointId,
+      consistency: forked.consistency,
+      reason: forked.reason,
+      frozenMs: forked.frozenMs,
+      disks: written.disks.map(({ root: _, ...figures }) => figures),
+    }),
+  });
+
+  function fork(
+    { forks }: BackupHost,
+    { input, operationId, signal }: StepContext<BackupInput, Results>,
+  ): Promise<ForkOutput> {
+    return forks.run(
+      {
+        vmId: input.vmId,
+        vmName: input.vmName,
+        pin: {
+          id: pinId(operationId),
+          reason: `the backup "${input.name}" to "${input.repositoryName}"`,
+          operationId,
+          expiresAt: null,
+        },
+        reference: null,
+        consistency: input.consistency,
+        freezeLimitMs: input.freezeLimitMs,
+      },
+      forkId(operationId),
+      signal,
+    );
+  }
+
+  async function write(
+    { connections }: BackupHost,
+    { input, operationId, result, signal, progress }: StepContext<BackupInput, Results>,
+  ): Promise<Point> {
+    await using repository = await connections.open(input.repositoryId, signal);
+    const task = {
+      operationId,
+      name: input.name,
+      vmId: input.vmId,
+      vmName: input.vmName,
+      pinId: pinId(operationId),
+      repositoryId: repository.id,
+      fork: result('fork'),
+      plan: input.plan,
+      auditRoundMs,
+      progress: (done: number, total: number) => progress({ done, total, unit: 'bytes', message: 'reading' }),
+      signal,
+    };
+    const all = new Set(task.fork.settings.disks.map(({ id }) => id));
+    const full = input.full ? all : new Set<string>();
+    try {
+      return await writeVmPoint(backups, repository, { ...task, pointId: pointId(operationId, 1), full });
+    } catch (cause) {
+      if (!(cause instanceof AuditMismatch)) throw cause;
+      // What the tracking says of this disk cannot be believed: it is read from end to end, and proved anew.
+      const { id, name } = task.fork.settings;
+      const { offset, length } = cause.range;
+      const data = { disk: cause.disk, repository: input.repositoryName, offset, length };
+      await host.emit('vm.backup-mismatch', { kind: 'vm', id, name }, data);
+      const suspect = new Set([...full, cause.diskId]);
+      return await writeVmPoint(backups, repository, {
+        ...task,
+        pointId: pointId(operationId, 2),
+        full: suspect,
+      });
+    }
+  }
+}
+
+/** Undoes the fork, wherever it stands. Repeatable. */
+async function letGo(
+  { host, forks }: BackupHost,
+  { input, operationId, reason, signal }: UndoContext<BackupInput, Results>,
+): Promise<void> {
+  await forks.abandon(forkId(operationId), signal);
+  const record = await host.records.find(input.vmId);
+  if (!record) return;
+  await host.chainRecords.change(input.vmId, (state) => ({
+    ...state,
+    pins: state.pins.filter(({ id }) => id !== pinId(operationId)),
+  }));
+  host.chains.look(input.vmId);
+  await host.emit(
+    'vm.backup-failed',
+    { kind: 'vm', id: input.vmId, name: input.vmName },
+    { repository: input.repositoryName, reason: reason?.message ?? 'It was cancelled.' },
+  );
+}
+
+/** What a killed try left in the repository. Where that is out of reach it is prune's to clean: nothing waits for it. */
+async function forgetPoint(
+  { host, connections }: BackupHost,
+  { input, operationId, signal }: UndoContext<BackupInput, Results>,
+): Promise<void> {
+  try {
+    await using repository = await connections.open(input.repositoryId, signal);
+    for (const attempt of [1, 2]) {
+      const id = pointId(operationId, attempt);
+      await giveUpSession(repository.context, id, signal);
+      await deletePoint(repository.context, id, signal).catch(neverMade);
+    }
+  } catch (cause) {
+    signal.throwIfAborted();
+    host.log.warn({ err: cause, vm: input.vmName }, 'what a failed backup stored is left to the next prune');
+  }
+}
+
+function neverMade(cause: unknown): void {
+  if (!isCorralError(cause, 'repository.point-not-found')) throw cause;
+}
+
+async function finish(
+  { host, connections }: BackupHost,
+  { input, operationId, result, signal }: StepContext<BackupInput, Results>,
+): Promise<void> {
+  const { pointId: id } = result('write');
+  const { repositoryId } = await connections.records.get(input.repositoryId);
+  const { consistency, reason } = result('fork');
+  await host.chainRecords.change(input.vmId, (state) => {
+    if (!state.pins.some((pin) => pin.id === pinId(operationId))) return state;
+    const pin = pinOf(state, pinId(operationId));
+    const backup = { repositoryId, repositoryName: input.repositoryName, pointId: id };
+    return withBackupDone(state, pin, backup, true);
+  });
+  await tidyEdges(host, input.vmId, signal);
+  host.chains.look(input.vmId);
+  await host.emit(
+    'vm.backed-up',
+    { kind: 'vm', id: input.vmId, name: input.vmName },
+    { repository: input.repositoryName, point: input.name, consistency, reason },
+  );
+}

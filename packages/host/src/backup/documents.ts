@@ -1,0 +1,43 @@
+/** Files that a point keeps beside the disks, so that the VM can be put up again from the point alone. */
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { VmSettings } from '@corral/api/schemas/vm-settings';
+import type { VmHost } from '../vm/vm-host.ts';
+
+export interface PointDocument {
+  readonly name: string;
+  readonly content: Buffer;
+}
+
+export const settingsDocument = 'vm.json';
+export const firmwareDocument = 'firmware-variables.fd';
+export const tpmPrefix = 'tpm/';
+
+/** The settings as they were at the fork, the firmware's variables and the TPM's state as they are now. */
+export async function documentsOf(host: VmHost, settings: VmSettings): Promise<PointDocument[]> {
+  const paths = host.directory.vm(settings.id);
+  const documents: PointDocument[] = [
+    { name: settingsDocument, content: Buffer.from(`${JSON.stringify(settings, null, 2)}\n`) },
+  ];
+  const firmware = await readIfThere(paths.firmwareVariables);
+  if (firmware) documents.push({ name: firmwareDocument, content: firmware });
+  for (const name of await namesIn(paths.tpm)) {
+    const content = await readIfThere(join(paths.tpm, name));
+    if (content && content.length > 0) documents.push({ name: `${tpmPrefix}${name}`, content });
+  }
+  return documents;
+}
+
+async function readIfThere(path: string): Promise<Buffer | null> {
+  return await readFile(path).catch(absent);
+}
+
+async function namesIn(folder: string): Promise<string[]> {
+  const entries = (await readdir(folder, { withFileTypes: true }).catch(absent)) ?? [];
+  return entries.filter((entry) => entry.isFile() && !entry.name.startsWith('.')).map(({ name }) => name);
+}
+
+function absent(cause: NodeJS.ErrnoException): null {
+  if (cause.code === 'ENOENT') return null;
+  throw cause;
+}
