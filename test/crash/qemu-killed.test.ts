@@ -103,15 +103,21 @@ async function strikeAfter(host: TestHost, scenario: QemuScenario, afterMs: numb
   const moment = new Promise((resolve) => setTimeout(resolve, afterMs));
   const begun = scenario.begin(client, data).catch(() => null);
   await moment;
-  killQemu(host);
+  const killed = killQemu(host);
   await begun;
   await allEnded(client);
+  await eventually(
+    'the death was noticed',
+    () => client.vm.show('a'),
+    ({ pid }) => pid === null || !killed.includes(pid),
+  );
   await runsAgain(host);
 }
 
-function killQemu({ data, daemonPid }: TestHost): void {
-  for (const pid of processesOf(data)) {
-    if (pid === daemonPid) continue;
+/** @returns the processes that were killed */
+function killQemu({ data, daemonPid }: TestHost): number[] {
+  const pids = processesOf(data).filter((pid) => pid !== daemonPid);
+  for (const pid of pids) {
     try {
       process.kill(pid, 'SIGKILL');
     } catch (cause) {
@@ -119,6 +125,7 @@ function killQemu({ data, daemonPid }: TestHost): void {
       if ((cause as NodeJS.ErrnoException).code !== 'ESRCH') throw cause;
     }
   }
+  return pids;
 }
 
 /** The VM has settled, nothing lies about, and it can be used as before. */
