@@ -94,6 +94,7 @@ export class HostService {
     const { host, qemu, accelerator, busyVms } = this.#options;
     return examine({
       directory: host.directory,
+      volumes: host.volumes,
       records: await host.records.list(),
       busy: await busyVms(),
       accelerator: await accelerator(),

@@ -2,9 +2,11 @@
 import type { DoctorFinding, DoctorSeverity } from '@corral/api/schemas/host';
 import type { DataDirectory } from '../data-directory.ts';
 import type { VmRecord } from '../vm/vm-record.ts';
+import type { Volumes } from '../volume/volumes.ts';
 
 export interface DoctorContext {
   readonly directory: DataDirectory;
+  readonly volumes: Volumes;
   readonly records: readonly VmRecord[];
   /** Ids of VMs that an operation is making or deleting: their files are no left-overs. */
   readonly busy: ReadonlySet<string>;

@@ -5,11 +5,13 @@ import { checkForeignOpeners } from './checks/foreign-openers.ts';
 import { checkLeftOvers } from './checks/left-overs.ts';
 import { checkAccelerator, checkClock, checkUserfaultfd, checkVersions } from './checks/platform.ts';
 import { checkLimits, checkMemoryReserve, checkSpace } from './checks/resources.ts';
+import { checkVolumes } from './checks/volumes.ts';
 
 export const doctorChecks: Readonly<Record<string, DoctorCheck>> = {
   accelerator: checkAccelerator,
   'memory-reserve': checkMemoryReserve,
   space: checkSpace,
+  volumes: checkVolumes,
   clock: checkClock,
   versions: checkVersions,
   userfaultfd: checkUserfaultfd,

@@ -14,7 +14,7 @@ export interface VolumeUser {
   readonly provisionedBytes: number;
 }
 
-/** VMs with a file on the volume: their home, a disk, a layer, a CD or a kernel that lies there. */
+/** By name: VMs with a file on the volume: their home, a disk, a layer, a CD or a kernel that lies there. */
 export async function usersOf(
   volume: VolumeRecord,
   volumes: readonly VolumeRecord[],
@@ -44,7 +44,7 @@ export async function usersOf(
       provisionedBytes: disks.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
     });
   }
-  return users;
+  return users.sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
 /** What files of VMs and images occupy. Blocks that copies share are counted for each. */

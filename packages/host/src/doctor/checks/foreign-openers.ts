@@ -1,6 +1,7 @@
 /** Programs that hold files of a VM open: a virus scanner or a backup agent that locks or slows them. */
 import { readdir, readFile, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
+import { vmsFolder } from '../../volume/placement.ts';
 import { type DoctorCheck, type DoctorContext, finding, healthy } from '../check.ts';
 
 export const checkForeignOpeners: DoctorCheck = async (context) => {
@@ -19,12 +20,14 @@ export const checkForeignOpeners: DoctorCheck = async (context) => {
   );
 };
 
-async function findOpeners({ proc, directory, records }: DoctorContext): Promise<string[]> {
+async function findOpeners({ proc, directory, records, volumes }: DoctorContext): Promise<string[]> {
   const own = new Set([String(process.pid), ...records.map((record) => String(record.process?.pid))]);
+  const folders = (await volumes.records.list()).map((volume) => `${vmsFolder(volume)}/`);
+  folders.push(`${directory.root}/vms/`);
   const openers: string[] = [];
   for (const pid of await readdir(proc)) {
     if (!/^\d+$/.test(pid) || own.has(pid)) continue;
-    const file = await unlessGone(openFileBelow(join(proc, pid, 'fd'), `${directory.root}/vms/`));
+    const file = await unlessGone(openFileBelow(join(proc, pid, 'fd'), folders));
     if (!file) continue;
     const name = (await unlessGone(readFile(join(proc, pid, 'comm'), 'utf8')))?.trim() ?? '?';
     // The helpers that Corral itself starts for a moment.
@@ -35,10 +38,10 @@ async function findOpeners({ proc, directory, records }: DoctorContext): Promise
   return openers;
 }
 
-async function openFileBelow(fds: string, folder: string): Promise<string | null> {
+async function openFileBelow(fds: string, folders: readonly string[]): Promise<string | null> {
   for (const fd of await readdir(fds)) {
     const path = await unlessGone(readlink(join(fds, fd)));
-    if (path?.startsWith(folder)) return path;
+    if (folders.some((folder) => path?.startsWith(folder))) return path;
   }
   return null;
 }
