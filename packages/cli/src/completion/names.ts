@@ -48,6 +48,11 @@ const lookups: Readonly<Record<string, Lookup>> = {
       value: id,
       description: `${name} (${state})`,
     })),
+  checkpoint: async (client, [vm = '']) =>
+    (await client.checkpoint.list(vm, { limit }, call)).items.map(({ name, consistency }) => ({
+      value: name,
+      description: consistency,
+    })),
   disk: async (client, [vm = '']) =>
     (await client.vm.disk.list(vm, { limit }, call)).items.map(({ name, format }) => ({
       value: name,

@@ -1,4 +1,5 @@
 /** Objects of the API for tests: whole, so that the contract's schemas accept them. */
+import type { Checkpoint } from '@corral/api/schemas/checkpoint';
 import type { Event } from '@corral/api/schemas/event';
 import type { Image } from '@corral/api/schemas/image';
 import type { Operation } from '@corral/api/schemas/operation';
@@ -144,6 +145,26 @@ export function sampleEvent(seq: number, change: Partial<Event> = {}): Event {
     node: 'node1',
     message: 'VM web1 has started.',
     data: {},
+    ...change,
+  };
+}
+
+export function sampleCheckpoint(change: Partial<Checkpoint> = {}): Checkpoint {
+  return {
+    id: idOf('c'),
+    name: 'before',
+    vmId: idOf('a'),
+    parentId: null,
+    type: 'standard',
+    askedType: 'standard',
+    consistency: 'memory',
+    reason: null,
+    state: 'running',
+    createdAt,
+    pauseMs: 9.5,
+    sizeBytes: 2 ** 20,
+    changedBytes: 4096,
+    current: false,
     ...change,
   };
 }

@@ -35,6 +35,10 @@ export const rootGroup: CommandGroup = {
       summary: 'Repositories: where backups are kept',
       load: async () => (await import('../commands/repository/repository-group.ts')).repositoryGroup,
     },
+    checkpoint: {
+      summary: 'Checkpoints of a VM: take, apply, merge',
+      load: async () => (await import('../commands/checkpoint/checkpoint-group.ts')).checkpointGroup,
+    },
     operation: {
       summary: 'Long work: follow it, cancel it',
       load: async () => (await import('../commands/operation/operation-group.ts')).operationGroup,
