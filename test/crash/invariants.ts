@@ -6,6 +6,7 @@ import type { Client } from '@corral/api/client.gen';
 import { VmSettings } from '@corral/api/schemas/vm-settings';
 import { eventually, succeeded } from '../support/operations.ts';
 import { processesOf } from '../support/processes.ts';
+import { repositoriesWhole } from './repository-scenarios.ts';
 import { volumesWhole } from './volume-scenarios.ts';
 
 /** Leaves a host without VMs and images. */
@@ -16,6 +17,9 @@ export async function removeEverything(client: Client): Promise<void> {
   }
   for (const { name, local } of (await client.volume.list({})).items) {
     if (!local) await succeeded(client, client.volume.remove(name));
+  }
+  for (const { id } of (await client.repository.list({})).items) {
+    await succeeded(client, client.repository.remove(id));
   }
   for (const { id } of (await client.image.list({})).items) {
     await succeeded(client, client.image.delete(id));
@@ -48,6 +52,7 @@ export async function nothingLeftOver(client: Client, data: string, daemonPid: n
   const runFolders = vms.filter(({ pid }) => pid !== null).map(({ id }) => id);
   assert.deepEqual(readdirSync(join(data, 'run')).sort(), runFolders.sort(), 'sockets of VMs that run');
   await volumesWhole(client, data);
+  await repositoriesWhole(client, data);
   for (const { id, generation, disks, state } of vms) {
     const folder = join(data, 'vms', id);
     const file = VmSettings.parse(JSON.parse(readFileSync(join(folder, 'vm.json'), 'utf8')));

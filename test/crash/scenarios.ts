@@ -8,6 +8,7 @@ import type { Client } from '@corral/api/client.gen';
 import type { Operation } from '@corral/api/schemas/operation';
 import { createDisk } from '@corral/disk/verbs/create-disk';
 import { succeeded } from '../support/operations.ts';
+import { repositoryScenarios } from './repository-scenarios.ts';
 import { volumeScenarios } from './volume-scenarios.ts';
 
 export interface Scenario {
@@ -97,6 +98,7 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
     begin: (client) => client.image.build({ recipe: 'micro' }),
   },
   ...volumeScenarios,
+  ...repositoryScenarios,
   'image.import': { prepare: writeRawFile, begin: importImage },
   'image.delete': {
     prepare: async (client, data) => {

@@ -1,6 +1,8 @@
 /** The points at which an operation can be struck, of every step of every kind in the registry. */
 import { type AutostopActions, hostAutostop } from '@corral/host/autostart/autostop';
 import { type ImageHost, imageOperations } from '@corral/host/image/image-operations';
+import type { RepositoryHost } from '@corral/host/repository/repository-host';
+import { repositoryOperations } from '@corral/host/repository/repository-operations';
 import type { VmHost } from '@corral/host/vm/vm-host';
 import { vmOperations } from '@corral/host/vm/vm-operations';
 import type { VolumeHost } from '@corral/host/volume/volume-host';
@@ -30,11 +32,13 @@ export function registry(): OperationRegistry {
   const vms = vmOperations({} as VmHost);
   const images = imageOperations({} as ImageHost);
   const autostop = hostAutostop({} as VmHost, {} as AutostopActions);
+  const repositories = repositoryOperations({} as RepositoryHost);
   const volumes = volumeOperations({ volumes: {} } as VolumeHost);
   return new OperationRegistry([
     ...Object.values(vms),
     ...Object.values(images),
     ...Object.values(volumes),
+    ...Object.values(repositories),
     autostop,
   ]);
 }
