@@ -36,6 +36,8 @@ export const testPackages = [
   { name: 'mtools', why: 'fills the EFI system partition of a disk file' },
   { name: 'isolinux', why: 'the boot loader of a bootable ISO' },
   { name: 'syslinux-common', why: 'the modules of that boot loader' },
+  { name: 'xfsprogs', why: 'makes XFS, to try what volumes do with reflinks' },
+  { name: 'btrfs-progs', why: 'the same with btrfs' },
 ];
 
 /**
