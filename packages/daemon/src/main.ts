@@ -109,7 +109,7 @@ async function run(options: DaemonOptions, log: Logger, stop: AbortSignal): Prom
   });
   stack.use(servers);
   endpoints = servers.endpoints;
-  await events.append('host.daemon-started', subject, { version });
+  await parts.host.emit('host.daemon-started', subject, { version });
   process.stdout.write(
     `corrald ready\n${endpoints.map((endpoint) => `  ${endpoint}\n`).join('')}  CA ${servers.caPath}\n`,
   );
@@ -141,7 +141,7 @@ async function run(options: DaemonOptions, log: Logger, stop: AbortSignal): Prom
   await aborted(stop);
   await notifySystemd('stopping', log);
   await Promise.all(background);
-  await events.append('host.daemon-stopped', subject);
+  await parts.host.emit('host.daemon-stopped', subject);
 }
 
 async function thawGuests(host: VmHost, log: Logger): Promise<void> {

@@ -36,6 +36,7 @@ import { faultsOf } from './faults.ts';
 import { buildMicro, importDisk } from './image-sources.ts';
 import { onOperationChange } from './operation-events.ts';
 import { assembleRepositories } from './repositories.ts';
+import { tellEvent } from './tell-event.ts';
 
 export interface HostPartsOptions {
   readonly store: Store;
@@ -60,7 +61,7 @@ export async function assembleHost(options: HostPartsOptions) {
   const consoles = new SerialConsoles(directory, log);
   const records = new VmRecords(store);
   const chainRecords = new ChainRecords(store);
-  const emit: VmHost['emit'] = (type, subject, ...data) => events.append(type, subject, ...data);
+  const emit = tellEvent(events, log);
   const supervisor = new VmSupervisor({
     directory,
     records,
