@@ -44,6 +44,9 @@ export interface CopyReport {
 /** Zeros of the source that are worth leaving out: a page, which file systems give back, or the target's own grain. */
 const leastZeroBytes = 4096;
 
+/** Reading so many zeros costs what another turn of the event loop and of its threads costs. */
+export const longestBridge = 65_536;
+
 /** Data, and with `overwrite` zeros; holes of the source leave the target as it is. */
 export async function copyContent(
   source: DiskSource,
@@ -51,7 +54,9 @@ export async function copyContent(
   options: CopyOptions,
 ): Promise<CopyReport> {
   const copier = new Copier(target, options);
-  for await (const piece of readAhead(source, options)) await copier.take(piece);
+  // A target with nothing of its own has zeros in the gaps anyway.
+  const bridgeBytes = copier.overwrites ? 0 : longestBridge;
+  for await (const piece of readAhead(source, { ...options, bridgeBytes })) await copier.take(piece);
   return await copier.finish();
 }
 
@@ -117,7 +122,13 @@ class Copier {
     done();
     if (!bytes) return;
     this.#read += bytes.length;
-    this.#options.onProgress?.({ doneBytes: this.#read, totalBytes: this.#options.totalBytes });
+    const { totalBytes } = this.#options;
+    // Gaps that were bridged are no part of the total.
+    this.#options.onProgress?.({ doneBytes: Math.min(this.#read, totalBytes), totalBytes });
+  }
+
+  get overwrites(): boolean {
+    return this.#overwrite;
   }
 
   async finish(): Promise<CopyReport> {

@@ -6,6 +6,11 @@ export interface ReadAheadOptions extends SignalOptions {
   readonly range?: Range | undefined;
   readonly pieceBytes?: number | undefined;
   readonly ahead?: number | undefined;
+  /**
+   * Gaps between data up to this length are read with it, as the zeros that they are, where it costs less than a turn
+   * for each part. Not where it matters what kind a gap is. 0 by default.
+   */
+  readonly bridgeBytes?: number | undefined;
 }
 
 /** A part of one kind. `bytes` are there exactly if it is data, and belong to the consumer until it calls `done`. */
@@ -67,7 +72,8 @@ export async function* readAhead(disk: DiskSource, options: ReadAheadOptions = {
   const pool = new BufferPool(ahead + 2, pieceBytes);
   const queue: Promise<Outcome>[] = [];
   try {
-    for await (const extent of cut(disk.extents(options.range, { signal }), pieceBytes)) {
+    const extents = bridged(disk.extents(options.range, { signal }), options.bridgeBytes ?? 0, pieceBytes);
+    for await (const extent of cut(extents, pieceBytes)) {
       if (extent.kind === 'data') {
         while (queue.length > 0 && (queue.length >= ahead || !pool.available)) yield await next(queue);
         queue.push(readPiece(disk, extent, pool, await pool.take(), signal));
@@ -103,6 +109,35 @@ async function readPiece(
   } catch (failure) {
     return { failure };
   }
+}
+
+/** Joins data over short gaps. What is longer than a piece goes on at once: a disk in small parts may be huge. */
+async function* bridged(
+  extents: AsyncIterable<Extent>,
+  bridgeBytes: number,
+  pieceBytes: number,
+): AsyncGenerator<Extent> {
+  let data: Extent | undefined;
+  let gap: Extent | undefined;
+  for await (const extent of extents) {
+    if (extent.kind === 'data') {
+      data = data ? { ...data, length: extent.offset + extent.length - data.offset } : extent;
+      gap = undefined;
+      if (data.length < pieceBytes) continue;
+      yield data;
+      data = undefined;
+    } else if (data && !gap && extent.length <= bridgeBytes) {
+      gap = extent;
+    } else {
+      if (data) yield data;
+      if (gap) yield gap;
+      data = undefined;
+      gap = undefined;
+      yield extent;
+    }
+  }
+  if (data) yield data;
+  if (gap) yield gap;
 }
 
 async function* cut(extents: AsyncIterable<Extent>, pieceBytes: number): AsyncGenerator<Extent> {

@@ -1,6 +1,7 @@
 /** `hash`: SHA-256 of the disk as a guest sees it, parents and zeros included. */
 import { createHash } from 'node:crypto';
 import { openChain } from '../chain.ts';
+import { longestBridge } from '../copy-content.ts';
 import type { Disk, ProgressOptions } from '../disk.ts';
 import { readAhead } from '../read-ahead.ts';
 import type { ChainOf } from './inspect-disk.ts';
@@ -23,7 +24,10 @@ export async function hashDisk(path: string, options: ChainOf & ProgressOptions 
 export async function hashContent(disk: Disk, options: ProgressOptions = {}): Promise<string> {
   const hash = createHash('sha256');
   const totalBytes = disk.info.sizeBytes;
-  for await (const { offset, length, bytes, done } of readAhead(disk, options)) {
+  for await (const { offset, length, bytes, done } of readAhead(disk, {
+    ...options,
+    bridgeBytes: longestBridge,
+  })) {
     if (bytes) hash.update(bytes);
     else {
       for (let at = 0; at < length; at += zeros.length) {

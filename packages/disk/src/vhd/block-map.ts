@@ -30,6 +30,7 @@ export class BlockMap {
   #loaded: Buffer | undefined;
   readonly #changedTableSectors = new Set<number>();
   readonly #bitmaps = new Map<number, CachedBitmap>();
+  readonly #changedBitmaps = new Set<number>();
 
   constructor(file: BlockFile, structure: VhdStructure, dynamic: DynamicStructure) {
     this.file = file;
@@ -160,19 +161,20 @@ export class BlockMap {
 
   touchBitmap(block: number, bytes: Buffer): void {
     this.#bitmaps.set(block, { bytes, changed: true });
+    this.#changedBitmaps.add(block);
   }
 
   async setPlace(block: number, place: number | undefined): Promise<void> {
     const table = await this.table();
     table.writeUInt32BE(place === undefined ? absent : place / sectorBytes, block * entryBytes);
     this.#changedTableSectors.add(Math.floor((block * entryBytes) / sectorBytes));
-    if (place === undefined) this.#bitmaps.delete(block);
+    if (place !== undefined) return;
+    this.#bitmaps.delete(block);
+    this.#changedBitmaps.delete(block);
   }
 
   get changedCount(): number {
-    return (
-      this.#changedTableSectors.size + [...this.#bitmaps.values()].filter(({ changed }) => changed).length
-    );
+    return this.#changedTableSectors.size + this.#changedBitmaps.size;
   }
 
   /** Bitmaps that changed, of the blocks for which `wanted` says yes. */
@@ -197,6 +199,7 @@ export class BlockMap {
   /** All changes are in the file. */
   settle(): void {
     this.#changedTableSectors.clear();
-    for (const bitmap of this.#bitmaps.values()) bitmap.changed = false;
+    for (const block of this.#changedBitmaps) this.#bitmaps.get(block)!.changed = false;
+    this.#changedBitmaps.clear();
   }
 }
