@@ -23,6 +23,7 @@ import type { VmRecord } from '@corral/host/vm/vm-record';
 import { VmRecords } from '@corral/host/vm/vm-record';
 import { VmSupervisor } from '@corral/host/vm/vm-supervisor';
 import { directoryDriver } from '@corral/host/volume/directory-driver';
+import { chainInspector } from '@corral/host/volume/chain-inspector';
 import { volumeOperations } from '@corral/host/volume/volume-operations';
 import { VolumeRecords } from '@corral/host/volume/volume-record';
 import { Volumes } from '@corral/host/volume/volumes';
@@ -129,7 +130,8 @@ export async function assembleHost(options: HostPartsOptions) {
     importDisk,
     volumes,
   };
-  const volumeHost = { volumes, vms: records, emit };
+  const { filesOf } = chainInspector(directory, chainRecords);
+  const volumeHost = { volumes, vms: records, emit, filesOf };
   const volumeKinds = volumeOperations(volumeHost);
   const repositories = assembleRepositories(store, directory, emit);
   const repositoryKinds = repositoryOperations(repositories);

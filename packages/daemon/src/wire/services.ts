@@ -11,7 +11,9 @@ import { RepositoryService } from '@corral/host/repository/repository-service';
 import { inspectDevice } from '@corral/host/storage/block-device';
 import { volumeFacts } from '@corral/host/storage/volume-facts';
 import { VmService } from '@corral/host/vm/vm-service';
+import { ReferenceService } from '@corral/host/tracking/reference-service';
 import { VolumeService } from '@corral/host/volume/volume-service';
+import { chainInspector } from '@corral/host/volume/chain-inspector';
 import type { HostIdentity } from '../host-identity.ts';
 import type { OperationService, Services } from '../services.ts';
 import type { HostParts } from './host-parts.ts';
@@ -68,8 +70,7 @@ export function makeServices(options: ServicesOptions): Services {
       host: parts.volumeHost,
       operations: parts.volumeKinds,
       start,
-      // The seals of layers and the files of checkpoints: packages/host/src/chain and checkpoint.
-      inspectors: [],
+      inspectors: [chainInspector(host.directory, host.chainRecords)],
     }),
     repositories: new RepositoryService(parts.repositories, parts.repositoryKinds, start),
     guests: new GuestService(host),

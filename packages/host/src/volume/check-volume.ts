@@ -59,7 +59,10 @@ export async function checkVolume(options: CheckVolumeOptions): Promise<VolumeCh
     for (const inspector of inspectors) {
       const found = await inspector.findings(vm, signal);
       const records = await volumes.records.list();
-      findings.push(...found.filter(({ path }) => volumeOf(records, path)?.id === volume.id));
+      const said = new Set(findings.map(({ path }) => path));
+      findings.push(
+        ...found.filter(({ path }) => !said.has(path) && volumeOf(records, path)?.id === volume.id),
+      );
     }
   }
   findings.push(...(await orphans(options)));

@@ -6,6 +6,9 @@ import type { VmRecord } from '../vm/vm-record.ts';
 import { diskPlaces, isBelow, realPlace, vmsFolder, volumeOf } from './placement.ts';
 import type { VolumeRecord } from './volume-record.ts';
 
+/** Files of a VM that stand in no disk of its settings: layers that a checkpoint keeps. */
+export type FilesOfVm = (vm: VmRecord) => Promise<readonly string[]>;
+
 export interface VolumeUser {
   readonly id: string;
   readonly name: string;
@@ -20,6 +23,7 @@ export async function usersOf(
   volumes: readonly VolumeRecord[],
   directory: DataDirectory,
   vms: readonly VmRecord[],
+  filesOf: FilesOfVm,
 ): Promise<VolumeUser[]> {
   const on = (path: string): boolean => volumeOf(volumes, path)?.id === volume.id;
   const users: VolumeUser[] = [];
@@ -30,7 +34,7 @@ export async function usersOf(
     const home = await realPlace(directory, directory.vm(settings.id).folder);
     const given = machines.flatMap((vm) => [vm.iso, vm.kernel?.kernel, vm.kernel?.initrd]);
     const others = given.filter((path) => path != null && isAbsolute(path)) as string[];
-    if (![home, ...places.map(({ path }) => path), ...others].some(on)) continue;
+    if (![home, ...places.map(({ path }) => path), ...others, ...(await filesOf(record))].some(on)) continue;
     const tops = new Set(
       (await diskPlaces(directory, settings))
         .filter(({ top, path }) => top && on(path))

@@ -4,7 +4,7 @@ import type { EmitEvent } from '../vm/vm-events.ts';
 import type { VmRecords } from '../vm/vm-record.ts';
 import { volumeErrors } from './errors.ts';
 import { isBelow } from './placement.ts';
-import { usersOf, type VolumeUser } from './usage.ts';
+import { type FilesOfVm, usersOf, type VolumeUser } from './usage.ts';
 import type { VolumeRecord } from './volume-record.ts';
 import type { Volumes } from './volumes.ts';
 
@@ -12,6 +12,7 @@ export interface VolumeHost {
   readonly volumes: Volumes;
   readonly vms: VmRecords;
   readonly emit: EmitEvent;
+  readonly filesOf: FilesOfVm;
 }
 
 export function volumeSubject({ id, name }: Pick<VolumeRecord, 'id' | 'name'>) {
@@ -20,7 +21,7 @@ export function volumeSubject({ id, name }: Pick<VolumeRecord, 'id' | 'name'>) {
 
 export async function volumeUsers(host: VolumeHost, volume: VolumeRecord): Promise<VolumeUser[]> {
   const { records, directory } = host.volumes;
-  return usersOf(volume, await records.list(), directory, await host.vms.list());
+  return usersOf(volume, await records.list(), directory, await host.vms.list(), host.filesOf);
 }
 
 /** @throws volume.in-use, which names who */

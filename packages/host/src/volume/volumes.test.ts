@@ -46,7 +46,7 @@ async function bench(t: TestContext): Promise<Bench> {
   await mkdir(join(root, 'vms'));
   await volumes.prepareLocal();
   const told: string[] = [];
-  const emit: EmitEvent = async (type) => told.push(type);
+  const emit: EmitEvent = async (type: string, ..._rest: unknown[]) => told.push(type);
   return { volumes, root, space, told, look: () => lookAtVolumes(volumes, emit, noLog) };
 }
 
