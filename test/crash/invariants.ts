@@ -6,6 +6,7 @@ import type { Client } from '@corral/api/client.gen';
 import { VmSettings } from '@corral/api/schemas/vm-settings';
 import { eventually, succeeded } from '../support/operations.ts';
 import { processesOf } from '../support/processes.ts';
+import { checkpointsWhole } from './checkpoint-scenarios.ts';
 import { repositoriesWhole } from './repository-scenarios.ts';
 import { volumesWhole } from './volume-scenarios.ts';
 
@@ -53,16 +54,11 @@ export async function nothingLeftOver(client: Client, data: string, daemonPid: n
   assert.deepEqual(readdirSync(join(data, 'run')).sort(), runFolders.sort(), 'sockets of VMs that run');
   await volumesWhole(client, data);
   await repositoriesWhole(client, data);
-  for (const { id, generation, disks, state } of vms) {
+  for (const { id, generation, state } of vms) {
     const folder = join(data, 'vms', id);
     const file = VmSettings.parse(JSON.parse(readFileSync(join(folder, 'vm.json'), 'utf8')));
     assert.equal(file.generation, generation, 'the settings file is that of the store');
-    const names = readdirSync(join(folder, 'disks')).sort();
-    assert.deepEqual(
-      names,
-      disks.map(({ name, format }) => `${name}.${format}`).sort(),
-      'the disks, and no other file',
-    );
+    await checkpointsWhole(client, data, id);
     const saved = readdirSync(folder).filter((name) => name.startsWith('saved-memory'));
     assert.deepEqual(saved, state === 'saved' ? ['saved-memory'] : [], 'memory of a saved VM, and no other');
   }

@@ -1,5 +1,6 @@
 /** The points at which an operation can be struck, of every step of every kind in the registry. */
 import { type AutostopActions, hostAutostop } from '@corral/host/autostart/autostop';
+import { checkpointOperations } from '@corral/host/checkpoint/checkpoint-operations';
 import { type ImageHost, imageOperations } from '@corral/host/image/image-operations';
 import type { RepositoryHost } from '@corral/host/repository/repository-host';
 import { repositoryOperations } from '@corral/host/repository/repository-operations';
@@ -30,12 +31,14 @@ const phases = ['before', 'after-run', 'after'] as const;
 /** Definitions do nothing until they run, so the registry can be read without a host. */
 export function registry(): OperationRegistry {
   const vms = vmOperations({} as VmHost);
+  const checkpoints = checkpointOperations({} as VmHost);
   const images = imageOperations({} as ImageHost);
   const autostop = hostAutostop({} as VmHost, {} as AutostopActions);
   const repositories = repositoryOperations({} as RepositoryHost);
   const volumes = volumeOperations({ volumes: {} } as VolumeHost);
   return new OperationRegistry([
     ...Object.values(vms),
+    ...Object.values(checkpoints),
     ...Object.values(images),
     ...Object.values(volumes),
     ...Object.values(repositories),

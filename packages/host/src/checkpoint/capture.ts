@@ -173,6 +173,7 @@ async function undoRecordedFork<Input>(
     pins: state.pins.filter(({ id }) => id !== capture.id),
   }));
   await rewriteSettingsFile(host, capture.vmId);
+  await rewriteCheckpointFiles(host, capture.vmId);
   host.chains.look(capture.vmId);
 }
 
