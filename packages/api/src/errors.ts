@@ -9,6 +9,16 @@ export const apiErrors = defineErrors('api', {
     'The request is not valid',
     (p) => `The request is not valid: ${p.issues.join('; ')}.`,
   ),
+  'request-timeout': error(
+    408,
+    'The request did not come in time',
+    () => 'The request was not complete in time. Send it again, without a pause in its headers or its body.',
+  ),
+  'headers-too-large': error<{ limitBytes: number }>(
+    431,
+    'The headers are too large',
+    (p) => `The headers of the request are longer than ${p.limitBytes} bytes. Send fewer or shorter ones.`,
+  ),
   'malformed-json': error<{ reason: string }>(
     400,
     'The body is not JSON',

@@ -6,6 +6,7 @@
  *
  * There is one such server for each listener, since how a caller is known depends on the listener.
  */
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { apiErrors } from '@corral/api/errors';
 import type { Route } from '@corral/api/route';
@@ -17,6 +18,7 @@ import type { WebSocket } from 'ws';
 import type { Caller } from '../services.ts';
 import type { Authenticate } from './authenticate.ts';
 import { addBodyParsers, drainUnread, jsonBodyLimit } from './body.ts';
+import { answerClientError } from './client-error.ts';
 import type { AnyHandler, Handlers } from './handler.ts';
 import { problemReply } from './problem-document.ts';
 import { answer, callOf, identify, openStream, type RouteContext } from './route-handler.ts';
@@ -105,6 +107,8 @@ function createApp({ tls, log }: ServerOptions): FastifyInstance {
     return503OnClosing: false,
     exposeHeadRoutes: false,
     routerOptions: { maxParamLength: limits.maxParameterLength },
+    clientErrorHandler: (error: Error, socket: Socket) =>
+      answerClientError(error, socket, limits.maxHeaderBytes),
     frameworkErrors: (error: Error, _request: unknown, reply: FastifyReply) => sendProblem(error, reply, log),
   } as const;
   const http = {
