@@ -56,6 +56,7 @@ const byCode: Readonly<Record<string, ExitName>> = {
   'cli.cancelled': 'cancelled',
   'operation.cancelled': 'cancelled',
   'core.timeout': 'timeout',
+  'volume.below-reserve': 'refused',
 };
 
 const byStatus: Readonly<Record<number, ExitName>> = {
@@ -69,7 +70,6 @@ const byStatus: Readonly<Record<number, ExitName>> = {
   423: 'refused',
   428: 'refused',
   504: 'timeout',
-  507: 'refused',
 };
 
 export function exitCodeOf(error: JudgedError): number {

@@ -15,8 +15,10 @@ export const volumeSet: CommandDefinition = {
   define: (command, context) => {
     command
       .argument('<volume>', 'name or id')
-      .requiredOption(reserve.flags, `${reserve.description}; or "default"`, (text: string): number | null =>
-        text === 'default' ? null : parseSize(text),
+      .requiredOption(
+        reserve.flags,
+        `${reserve.description}; or "default"`,
+        (text: string): number | 'default' => (text === 'default' ? text : parseSize(text)),
       )
       .option(...noWait)
       .option(...waitLimit)
@@ -24,7 +26,12 @@ export const volumeSet: CommandDefinition = {
         await runOperation(
           context,
           choice,
-          (client) => client.volume.update(name, { reserveBytes }, context.call),
+          (client) =>
+            client.volume.update(
+              name,
+              { reserveBytes: reserveBytes === 'default' ? null : reserveBytes },
+              context.call,
+            ),
           async (client) =>
             say(context, await client.volume.show(name, context.call), `Volume ${name} is changed.`),
         );
