@@ -614,6 +614,84 @@ class CheckpointClient {
   }
 }
 
+class ReferenceClient {
+  readonly #caller: Caller;
+
+  constructor(caller: Caller) {
+    this.#caller = caller;
+  }
+
+  /** List the reference points of a VM. */
+  list(
+    vm: string,
+    query: Query<'reference.list'> = {},
+    options: CallOptions = {},
+  ): Promise<Result<'reference.list'>> {
+    return this.#caller.json<Result<'reference.list'>>({ method: 'GET', path: `/v1/vms/${part(vm)}/references`, query }, options);
+  }
+
+  /** Create a reference point: from now on it is known what changes since. */
+  create(
+    vm: string,
+    body: Body<'reference.create'> = {},
+    options: CallOptions = {},
+  ): Promise<Result<'reference.create'>> {
+    return this.#caller.json<Result<'reference.create'>>({ method: 'POST', path: `/v1/vms/${part(vm)}/references`, body }, options);
+  }
+
+  /** Delete a reference point. */
+  delete(
+    vm: string,
+    reference: string,
+    options: CallOptions = {},
+  ): Promise<Result<'reference.delete'>> {
+    return this.#caller.json<Result<'reference.delete'>>({ method: 'DELETE', path: `/v1/vms/${part(vm)}/references/${part(reference)}` }, options);
+  }
+}
+
+class BackupClient {
+  readonly #caller: Caller;
+
+  constructor(caller: Caller) {
+    this.#caller = caller;
+  }
+
+  /** Back up a VM, running or not. */
+  run(
+    vm: string,
+    body: Body<'backup.run'>,
+    options: CallOptions = {},
+  ): Promise<Result<'backup.run'>> {
+    return this.#caller.json<Result<'backup.run'>>({ method: 'POST', path: `/v1/vms/${part(vm)}/backups`, body }, options);
+  }
+
+  /** List backups, oldest first. */
+  list(
+    query: Query<'backup.list'> = {},
+    options: CallOptions = {},
+  ): Promise<Result<'backup.list'>> {
+    return this.#caller.json<Result<'backup.list'>>({ method: 'GET', path: '/v1/backups', query }, options);
+  }
+
+  /** Show a backup. */
+  show(
+    backup: string,
+    query: Query<'backup.show'> = {},
+    options: CallOptions = {},
+  ): Promise<Result<'backup.show'>> {
+    return this.#caller.json<Result<'backup.show'>>({ method: 'GET', path: `/v1/backups/${part(backup)}`, query }, options);
+  }
+
+  /** Delete a backup; a prune frees its space. Others keep all that they share with it. */
+  delete(
+    backup: string,
+    query: Query<'backup.delete'> = {},
+    options: CallOptions = {},
+  ): Promise<Result<'backup.delete'>> {
+    return this.#caller.json<Result<'backup.delete'>>({ method: 'DELETE', path: `/v1/backups/${part(backup)}`, query }, options);
+  }
+}
+
 class GuestFileClient {
   readonly #caller: Caller;
 
@@ -857,6 +935,8 @@ export class Client {
   readonly repository: RepositoryClient;
   readonly vm: VmClient;
   readonly checkpoint: CheckpointClient;
+  readonly reference: ReferenceClient;
+  readonly backup: BackupClient;
   readonly guest: GuestClient;
   readonly operation: OperationClient;
   readonly event: EventClient;
@@ -873,6 +953,8 @@ export class Client {
     this.repository = new RepositoryClient(caller);
     this.vm = new VmClient(caller);
     this.checkpoint = new CheckpointClient(caller);
+    this.reference = new ReferenceClient(caller);
+    this.backup = new BackupClient(caller);
     this.guest = new GuestClient(caller);
     this.operation = new OperationClient(caller);
     this.event = new EventClient(caller);

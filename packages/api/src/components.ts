@@ -10,6 +10,7 @@ import { DiskPage } from './routes/vm-disk-routes.ts';
 import { PortPage } from './routes/vm-port-routes.ts';
 import { VmPage } from './routes/vm-routes.ts';
 import { VolumePage } from './routes/volume-routes.ts';
+import { Backup, BackupDisk, BackupPage, BackupRun, BackupVerification } from './schemas/backup.ts';
 import {
   Checkpoint,
   CheckpointApply,
@@ -41,6 +42,7 @@ import {
 import { Image, ImageBuild, ImageImport } from './schemas/image.ts';
 import { Operation, OperationProgress, OperationStep } from './schemas/operation.ts';
 import { Problem, ProblemCause } from './schemas/problem.ts';
+import { Reference, ReferenceCreate, ReferencePage } from './schemas/reference.ts';
 import { RegistrationFinding, RegistrationReport, VmRegister } from './schemas/registration.ts';
 import {
   Repository,
@@ -62,6 +64,7 @@ import {
   RetentionRules,
   StoreCredentials,
 } from './schemas/repository.ts';
+import { RestoreDisk, RestoreFiles, RestoreInPlace, RestoreVm } from './schemas/restore.ts';
 import { Ticket, TicketCreate } from './schemas/ticket.ts';
 import { Token, TokenCreate, TokenCreated } from './schemas/token.ts';
 import {
@@ -89,6 +92,11 @@ import {
 export const components: Readonly<Record<string, z.ZodType>> = {
   Accelerator,
   Autostart,
+  Backup,
+  BackupDisk,
+  BackupPage,
+  BackupRun,
+  BackupVerification,
   Checkpoint,
   CheckpointApply,
   CheckpointCreate,
@@ -130,6 +138,9 @@ export const components: Readonly<Record<string, z.ZodType>> = {
   PortSource,
   Problem,
   ProblemCause,
+  Reference,
+  ReferenceCreate,
+  ReferencePage,
   RegistrationFinding,
   RegistrationReport,
   Repository,
@@ -150,6 +161,10 @@ export const components: Readonly<Record<string, z.ZodType>> = {
   RepositoryRepairResult,
   RepositorySecret,
   RepositoryStatistics,
+  RestoreDisk,
+  RestoreFiles,
+  RestoreInPlace,
+  RestoreVm,
   RetentionRules,
   StoreCredentials,
   SeedSource,

@@ -1,12 +1,15 @@
 /** The contract: every route there is. An operation with no entry here does not exist (invariant 6). */
 import type { Route } from './route.ts';
+import { backupRoutes } from './routes/backup-routes.ts';
 import { checkpointRoutes } from './routes/checkpoint-routes.ts';
 import { eventRoutes } from './routes/event-routes.ts';
 import { guestRoutes } from './routes/guest-routes.ts';
 import { hostRoutes } from './routes/host-routes.ts';
 import { imageRoutes } from './routes/image-routes.ts';
 import { operationRoutes } from './routes/operation-routes.ts';
+import { referenceRoutes } from './routes/reference-routes.ts';
 import { repositoryRoutes } from './routes/repository-routes.ts';
+import { restoreRoutes } from './routes/restore-routes.ts';
 import { serviceRoutes } from './routes/service-routes.ts';
 import { tokenRoutes } from './routes/token-routes.ts';
 import { vmDiskRoutes } from './routes/vm-disk-routes.ts';
@@ -25,6 +28,9 @@ export const routes = {
   ...vmPortRoutes,
   ...vmScreenRoutes,
   ...checkpointRoutes,
+  ...referenceRoutes,
+  ...backupRoutes,
+  ...restoreRoutes,
   ...guestRoutes,
   ...operationRoutes,
   ...eventRoutes,

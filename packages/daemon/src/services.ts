@@ -5,6 +5,7 @@
  */
 import type { Duplex } from 'node:stream';
 import type { Role } from '@corral/api/roles';
+import type { Backup, BackupQuery, BackupRun } from '@corral/api/schemas/backup';
 import type {
   Checkpoint,
   CheckpointApply,
@@ -17,6 +18,7 @@ import type { GuestExec, GuestExecResult, GuestInfo, KeyValue } from '@corral/ap
 import type { DoctorReport, Host } from '@corral/api/schemas/host';
 import type { Image, ImageBuild, ImageImport } from '@corral/api/schemas/image';
 import type { OperationState } from '@corral/api/schemas/operation';
+import type { Reference, ReferenceCreate } from '@corral/api/schemas/reference';
 import type { RegistrationReport, VmRegister } from '@corral/api/schemas/registration';
 import type {
   Repository,
@@ -28,6 +30,7 @@ import type {
   RepositoryPatch,
   RepositoryStatistics,
 } from '@corral/api/schemas/repository';
+import type { RestoreDisk, RestoreFiles, RestoreInPlace, RestoreVm } from '@corral/api/schemas/restore';
 import type { TicketKind } from '@corral/api/schemas/ticket';
 import type {
   DiskSource,
@@ -229,6 +232,42 @@ export interface RepositoryService {
   changeKey(repository: string, input: RepositoryKeyAdd, caller: Caller): Promise<OperationSnapshot>;
 }
 
+export interface ReferenceService {
+  list(vm: string): Promise<readonly Reference[]>;
+  create(vm: string, input: ReferenceCreate, caller: Caller): Promise<OperationSnapshot>;
+  /** @throws tracking.reference-not-found */
+  delete(vm: string, reference: string, caller: Caller): Promise<OperationSnapshot>;
+}
+
+export interface BackupService {
+  /** @throws backup.pass-through: what cannot be backed up is refused before anything starts */
+  run(vm: string, input: BackupRun, caller: Caller): Promise<OperationSnapshot>;
+  /** Oldest first. */
+  list(
+    query: BackupQuery & { readonly vm?: string | undefined },
+    signal: AbortSignal,
+  ): Promise<readonly Backup[]>;
+  /** @throws backup.not-found, backup.not-found-anywhere */
+  show(backup: string, query: BackupQuery, signal: AbortSignal): Promise<Backup>;
+  delete(backup: string, query: BackupQuery, caller: Caller, signal: AbortSignal): Promise<OperationSnapshot>;
+}
+
+export interface RestoreService {
+  /** @throws backup.not-found, restore.no-settings, vm.name-taken */
+  vm(backup: string, input: RestoreVm, caller: Caller, signal: AbortSignal): Promise<OperationSnapshot>;
+  /** @throws restore.not-confirmed, restore.other-vm, vm.illegal-state */
+  inPlace(
+    backup: string,
+    input: RestoreInPlace,
+    caller: Caller,
+    signal: AbortSignal,
+  ): Promise<OperationSnapshot>;
+  /** @throws restore.no-such-disk, vm.disk-exists */
+  disk(backup: string, input: RestoreDisk, caller: Caller, signal: AbortSignal): Promise<OperationSnapshot>;
+  /** @throws restore.no-such-disk */
+  files(backup: string, input: RestoreFiles, caller: Caller, signal: AbortSignal): Promise<OperationSnapshot>;
+}
+
 export interface Services {
   readonly host: HostService;
   readonly images: ImageService;
@@ -236,6 +275,9 @@ export interface Services {
   readonly repositories: RepositoryService;
   readonly vms: VmService;
   readonly checkpoints: CheckpointService;
+  readonly references: ReferenceService;
+  readonly backups: BackupService;
+  readonly restores: RestoreService;
   readonly guests: GuestService;
   readonly screens: ScreenService;
   readonly operations: OperationService;

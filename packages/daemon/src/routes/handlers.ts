@@ -4,13 +4,16 @@ import type { Tickets } from '../http/tickets.ts';
 import type { Metrics } from '../metrics.ts';
 import type { Services } from '../services.ts';
 import type { Tokens } from '../tokens.ts';
+import { backupHandlers } from './backup.ts';
 import { checkpointHandlers } from './checkpoint.ts';
 import { eventHandlers } from './event.ts';
 import { guestHandlers } from './guest.ts';
 import { hostHandlers } from './host.ts';
 import { imageHandlers } from './image.ts';
 import { operationHandlers } from './operation.ts';
+import { referenceHandlers } from './reference.ts';
 import { repositoryHandlers } from './repository.ts';
+import { restoreHandlers } from './restore.ts';
 import { screenHandlers } from './screen.ts';
 import { type DaemonIdentity, serviceHandlers } from './service.ts';
 import { tokenHandlers } from './token.ts';
@@ -33,6 +36,9 @@ export function allHandlers({ services, tokens, tickets, metrics, identity }: Ha
     ...repositoryHandlers(services.repositories),
     ...vmHandlers(services.vms),
     ...checkpointHandlers(services.checkpoints),
+    ...referenceHandlers(services.references),
+    ...backupHandlers(services.backups),
+    ...restoreHandlers(services.restores),
     ...screenHandlers(services.screens, tickets),
     ...guestHandlers(services.guests),
     ...operationHandlers(services.operations),

@@ -20,11 +20,13 @@ import type {
   VmService,
 } from '../services.ts';
 import {
+  sampleBackup,
   sampleCheckpoint,
   sampleDoctorReport,
   sampleHost,
   sampleImage,
   sampleOperation,
+  sampleReference,
   sampleRepository,
   sampleRepositoryStatistics,
   sampleVm,
@@ -94,6 +96,24 @@ export function fakeServices(events: EventService): FakeServices {
       check: async (volume) => ({ ...soundVolumeCheck, volume }),
     },
     repositories: fakeRepositories(state),
+    references: {
+      list: async () => [sampleReference('monday')],
+      create: async (vm, input, caller) => start(`references.create ${vm} ${input.name}`, caller),
+      delete: async (vm, reference, caller) => start(`references.delete ${vm} ${reference}`, caller),
+    },
+    backups: {
+      run: async (vm, { repository, full }, caller) =>
+        start(`backups.run ${vm} ${repository} ${full}`, caller),
+      list: async () => [sampleBackup('nightly')],
+      show: async () => sampleBackup('nightly'),
+      delete: async (backup, _query, caller) => start(`backups.delete ${backup}`, caller),
+    },
+    restores: {
+      vm: async (backup, { name }, caller) => start(`restores.vm ${backup} ${name}`, caller),
+      inPlace: async (backup, { confirm }, caller) => start(`restores.inPlace ${backup} ${confirm}`, caller),
+      disk: async (backup, { disk, vm }, caller) => start(`restores.disk ${backup} ${disk} ${vm}`, caller),
+      files: async (backup, { directory }, caller) => start(`restores.files ${backup} ${directory}`, caller),
+    },
     vms: fakeVms(state),
     checkpoints: fakeCheckpoints(state),
     guests: fakeGuests(keyValues, files),

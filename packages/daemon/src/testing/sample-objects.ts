@@ -1,7 +1,10 @@
 /** Objects of the API for tests, whole and valid. */
+
+import type { Backup } from '@corral/api/schemas/backup';
 import type { Checkpoint } from '@corral/api/schemas/checkpoint';
 import type { DoctorReport, Host } from '@corral/api/schemas/host';
 import type { Image } from '@corral/api/schemas/image';
+import type { Reference } from '@corral/api/schemas/reference';
 import type { Repository, RepositoryStatistics } from '@corral/api/schemas/repository';
 import type { Vm } from '@corral/api/schemas/vm';
 import type { Volume, VolumeCheck } from '@corral/api/schemas/volume';
@@ -193,5 +196,44 @@ export function sampleRepositoryStatistics(): RepositoryStatistics {
     blobs: 40,
     unneededBytes: 0,
     blockBytes: 65_536,
+  };
+}
+
+export function sampleReference(name: string): Reference {
+  return {
+    id: newId(),
+    name,
+    createdAt: '2026-01-01T00:00:00.000Z',
+    backup: null,
+    disks: [{ name: 'data', sizeBytes: 2 ** 30 }],
+  };
+}
+
+export function sampleBackup(name: string): Backup {
+  return {
+    id: newId(),
+    name,
+    vm: { id: newId(), name: 'web1' },
+    repository: { id: newId(), name: 'vault' },
+    createdAt: '2026-01-01T00:00:00.000Z',
+    host: 'node1',
+    consistency: 'filesystem',
+    reason: 'no hook in the guest said that it ran',
+    frozenMs: 31,
+    base: null,
+    plan: null,
+    lockedUntil: null,
+    disks: [
+      {
+        name: 'data',
+        sizeBytes: 2 ** 30,
+        changedBytes: 2 ** 20,
+        readBytes: 2 ** 20,
+        auditBytes: 2 ** 20,
+        storedBytes: 2 ** 19,
+      },
+    ],
+    documents: ['vm.json'],
+    verification: null,
   };
 }

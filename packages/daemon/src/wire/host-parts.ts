@@ -15,6 +15,7 @@ import { type ImageHost, imageOperations } from '@corral/host/image/image-operat
 import { ImageRecords } from '@corral/host/image/image-record';
 import type { Logger } from '@corral/host/logger';
 import { repositoryOperations } from '@corral/host/repository/repository-operations';
+import { saveChanges } from '@corral/host/tracking/save-changes';
 import { cleanUpRun, type LaunchHost } from '@corral/host/vm/launch';
 import type { VmHost } from '@corral/host/vm/vm-host';
 import { rewriteSettingsFile } from '@corral/host/vm/vm-host';
@@ -33,6 +34,7 @@ import { OperationRegistry } from '@corral/operation/operation-registry';
 import type { Store } from '@corral/store/store';
 import type { Metrics } from '../metrics.ts';
 import { ActiveOperations } from './active-operations.ts';
+import { assembleBackups } from './backups.ts';
 import { faultsOf } from './faults.ts';
 import { buildMicro, importDisk } from './image-sources.ts';
 import { onOperationChange } from './operation-events.ts';
@@ -115,7 +117,7 @@ export async function assembleHost(options: HostPartsOptions) {
   const vms = vmOperations(host);
   const checkpoints = checkpointOperations(host);
   const merge = vmMerge(host, {
-    saveChanges: () => Promise.resolve(),
+    saveChanges: (request, signal) => saveChanges(host, request.vmId, request.diskId, request, signal),
     rewriteFiles: async (vmId) => {
       await rewriteSettingsFile(host, vmId);
       await rewriteCheckpointFiles(host, vmId);
@@ -135,6 +137,7 @@ export async function assembleHost(options: HostPartsOptions) {
   const volumeKinds = volumeOperations(volumeHost);
   const repositories = assembleRepositories(store, directory, emit);
   const repositoryKinds = repositoryOperations(repositories);
+  const backups = assembleBackups(host, store, repositories.connections, () => engine);
   const images = imageOperations(imageHost);
   const autostop = hostAutostop(
     host,
@@ -146,6 +149,9 @@ export async function assembleHost(options: HostPartsOptions) {
     ...Object.values(images),
     ...Object.values(volumeKinds),
     ...Object.values(repositoryKinds),
+    ...Object.values(backups.kinds),
+    ...Object.values(backups.references),
+    backups.fork,
     merge,
     autostop,
   ]);
@@ -169,6 +175,7 @@ export async function assembleHost(options: HostPartsOptions) {
     volumeKinds,
     repositories,
     repositoryKinds,
+    backups,
     autostop,
     engine,
     active,

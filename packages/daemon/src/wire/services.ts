@@ -1,5 +1,6 @@
 /** The services that the API's handlers call, made of the host's parts. */
 
+import { BackupService } from '@corral/host/backup/backup-service';
 import { CheckpointService } from '@corral/host/checkpoint/checkpoint-service';
 import { ScreenService } from '@corral/host/console/screens';
 import type { EventLog } from '@corral/host/event-log';
@@ -10,6 +11,7 @@ import { chooseCpuModel } from '@corral/host/qemu-facts';
 import { RepositoryService } from '@corral/host/repository/repository-service';
 import { inspectDevice } from '@corral/host/storage/block-device';
 import { volumeFacts } from '@corral/host/storage/volume-facts';
+import { ReferenceService } from '@corral/host/tracking/reference-service';
 import { VmService } from '@corral/host/vm/vm-service';
 import { ReferenceService } from '@corral/host/tracking/reference-service';
 import { VolumeService } from '@corral/host/volume/volume-service';
@@ -72,6 +74,8 @@ export function makeServices(options: ServicesOptions): Services {
       start,
       inspectors: [chainInspector(host.directory, host.chainRecords)],
     }),
+    references: new ReferenceService(host, parts.backups.references, start),
+    backups: new BackupService(parts.backups.backups, parts.backups.kinds, start),
     repositories: new RepositoryService(parts.repositories, parts.repositoryKinds, start),
     guests: new GuestService(host),
     screens: new ScreenService(host, parts.consoles),

@@ -12,8 +12,9 @@ export interface PointDocument {
 export const settingsDocument = 'vm.json';
 export const firmwareDocument = 'firmware-variables.fd';
 export const tpmPrefix = 'tpm/';
+export const bootPrefix = 'boot/';
 
-/** The settings as they were at the fork, the firmware's variables and the TPM's state as they are now. */
+/** The settings as they were at the fork; the firmware's variables, the TPM's state and what it boots from as they are now. */
 export async function documentsOf(host: VmHost, settings: VmSettings): Promise<PointDocument[]> {
   const paths = host.directory.vm(settings.id);
   const documents: PointDocument[] = [
@@ -21,9 +22,15 @@ export async function documentsOf(host: VmHost, settings: VmSettings): Promise<P
   ];
   const firmware = await readIfThere(paths.firmwareVariables);
   if (firmware) documents.push({ name: firmwareDocument, content: firmware });
-  for (const name of await namesIn(paths.tpm)) {
-    const content = await readIfThere(join(paths.tpm, name));
-    if (content && content.length > 0) documents.push({ name: `${tpmPrefix}${name}`, content });
+  const folders = [
+    [tpmPrefix, paths.tpm],
+    [bootPrefix, paths.boot],
+  ] as const;
+  for (const [prefix, folder] of folders) {
+    for (const name of await namesIn(folder)) {
+      const content = await readIfThere(join(folder, name));
+      if (content && content.length > 0) documents.push({ name: `${prefix}${name}`, content });
+    }
   }
   return documents;
 }
