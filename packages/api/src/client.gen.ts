@@ -692,6 +692,50 @@ class BackupClient {
   }
 }
 
+class RestoreClient {
+  readonly #caller: Caller;
+
+  constructor(caller: Caller) {
+    this.#caller = caller;
+  }
+
+  /** Restore a backup as a new VM. */
+  vm(
+    backup: string,
+    body: Body<'restore.vm'> = {},
+    options: CallOptions = {},
+  ): Promise<Result<'restore.vm'>> {
+    return this.#caller.json<Result<'restore.vm'>>({ method: 'POST', path: `/v1/backups/${part(backup)}/restore`, body }, options);
+  }
+
+  /** Make a VM that is off what it was when it was backed up. */
+  inPlace(
+    backup: string,
+    body: Body<'restore.in-place'>,
+    options: CallOptions = {},
+  ): Promise<Result<'restore.in-place'>> {
+    return this.#caller.json<Result<'restore.in-place'>>({ method: 'POST', path: `/v1/backups/${part(backup)}/restore-in-place`, body }, options);
+  }
+
+  /** Restore one disk of a backup as another disk of a VM, running or not. */
+  disk(
+    backup: string,
+    body: Body<'restore.disk'>,
+    options: CallOptions = {},
+  ): Promise<Result<'restore.disk'>> {
+    return this.#caller.json<Result<'restore.disk'>>({ method: 'POST', path: `/v1/backups/${part(backup)}/restore-disk`, body }, options);
+  }
+
+  /** Restore disks of a backup to a directory of the host. */
+  files(
+    backup: string,
+    body: Body<'restore.files'>,
+    options: CallOptions = {},
+  ): Promise<Result<'restore.files'>> {
+    return this.#caller.json<Result<'restore.files'>>({ method: 'POST', path: `/v1/backups/${part(backup)}/restore-files`, body }, options);
+  }
+}
+
 class GuestFileClient {
   readonly #caller: Caller;
 
@@ -937,6 +981,7 @@ export class Client {
   readonly checkpoint: CheckpointClient;
   readonly reference: ReferenceClient;
   readonly backup: BackupClient;
+  readonly restore: RestoreClient;
   readonly guest: GuestClient;
   readonly operation: OperationClient;
   readonly event: EventClient;
@@ -955,6 +1000,7 @@ export class Client {
     this.checkpoint = new CheckpointClient(caller);
     this.reference = new ReferenceClient(caller);
     this.backup = new BackupClient(caller);
+    this.restore = new RestoreClient(caller);
     this.guest = new GuestClient(caller);
     this.operation = new OperationClient(caller);
     this.event = new EventClient(caller);

@@ -42,6 +42,7 @@ export const vmActions = {
   'checkpoint-apply': settled,
   'checkpoint-delete': settled,
   backup: settled,
+  restore: ['off'],
   'reference-create': settled,
   'changes-open': settled,
   'guest-call': ['running'],

@@ -39,6 +39,10 @@ export const rootGroup: CommandGroup = {
       summary: 'Checkpoints of a VM: take, apply, merge',
       load: async () => (await import('../commands/checkpoint/checkpoint-group.ts')).checkpointGroup,
     },
+    restore: {
+      summary: 'Restore a backup: a new VM, in place, a disk, files',
+      load: async () => (await import('../commands/restore/restore.ts')).restore,
+    },
     operation: {
       summary: 'Long work: follow it, cancel it',
       load: async () => (await import('../commands/operation/operation-group.ts')).operationGroup,

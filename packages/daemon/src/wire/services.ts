@@ -9,13 +9,13 @@ import { HostService } from '@corral/host/host-service';
 import { ImageService } from '@corral/host/image/image-service';
 import { chooseCpuModel } from '@corral/host/qemu-facts';
 import { RepositoryService } from '@corral/host/repository/repository-service';
+import { RestoreService } from '@corral/host/restore/restore-service';
 import { inspectDevice } from '@corral/host/storage/block-device';
 import { volumeFacts } from '@corral/host/storage/volume-facts';
 import { ReferenceService } from '@corral/host/tracking/reference-service';
 import { VmService } from '@corral/host/vm/vm-service';
-import { ReferenceService } from '@corral/host/tracking/reference-service';
-import { VolumeService } from '@corral/host/volume/volume-service';
 import { chainInspector } from '@corral/host/volume/chain-inspector';
+import { VolumeService } from '@corral/host/volume/volume-service';
 import type { HostIdentity } from '../host-identity.ts';
 import type { OperationService, Services } from '../services.ts';
 import type { HostParts } from './host-parts.ts';
@@ -37,6 +37,7 @@ export function makeServices(options: ServicesOptions): Services {
   const { active, engine, host } = parts;
   const start: ConstructorParameters<typeof ImageService>[2] = (operation, input, { requestedBy }) =>
     engine.start(operation, input, { requestedBy });
+  const backups = new BackupService(parts.backups.backups, parts.backups.kinds, start);
   const images = new ImageService(parts.imageHost, parts.images, start);
   return {
     host: new HostService({
@@ -75,7 +76,13 @@ export function makeServices(options: ServicesOptions): Services {
       inspectors: [chainInspector(host.directory, host.chainRecords)],
     }),
     references: new ReferenceService(host, parts.backups.references, start),
-    backups: new BackupService(parts.backups.backups, parts.backups.kinds, start),
+    backups,
+    restores: new RestoreService({
+      restores: parts.restores,
+      operations: parts.restoreKinds,
+      start,
+      find: (backup, query, signal) => backups.find(backup, query, signal),
+    }),
     repositories: new RepositoryService(parts.repositories, parts.repositoryKinds, start),
     guests: new GuestService(host),
     screens: new ScreenService(host, parts.consoles),

@@ -266,7 +266,7 @@ function target(record: VmRecord): { id: string; name: string } {
 }
 
 /** QEMU's own prefix; the rest at random (IEEE 802: locally administered addresses would do as well). */
-function newMac(): string {
+export function newMac(): string {
   const tail = [...randomBytes(3)].map((byte) => byte.toString(16).padStart(2, '0'));
   return ['52', '54', '00', ...tail].join(':');
 }

@@ -1,0 +1,45 @@
+/** Restores from backups (docs/design/0011-restore.md). */
+import { z } from 'zod';
+import { Name, NameOrId } from './common.ts';
+
+const Source = z.strictObject({
+  repository: NameOrId.optional().describe(
+    'that holds the backup; default: whichever of those that the host is connected to',
+  ),
+});
+
+export const RestoreVm = Source.extend({
+  name: Name.optional().describe('of the new VM; default: the name that it had'),
+  volume: NameOrId.optional().describe('where its folder and disks lie; default: the data directory'),
+  newId: z
+    .boolean()
+    .default(false)
+    .describe('ids and network addresses of its own, also where the old VM is gone'),
+  start: z.boolean().default(false),
+});
+
+export const RestoreInPlace = Source.extend({
+  confirm: z.string().max(63).describe('name of the VM whose present is thrown away'),
+  start: z.boolean().default(false),
+});
+
+export const RestoreDisk = Source.extend({
+  disk: z.string().min(1).max(63).describe('its name in the backup'),
+  vm: NameOrId.describe('that gets it'),
+  name: Name.max(20).optional().describe('of the disk in that VM; default: as in the backup'),
+});
+
+export const RestoreFiles = Source.extend({
+  directory: z.string().startsWith('/').max(4096).describe('on the host; made if it is not there'),
+  format: z.enum(['qcow2', 'raw', 'vhd', 'vhdx']).default('qcow2'),
+  disks: z
+    .array(z.string().min(1).max(63))
+    .max(64)
+    .optional()
+    .describe('these alone; default: all, with the settings beside them'),
+});
+
+export type RestoreVm = z.infer<typeof RestoreVm>;
+export type RestoreInPlace = z.infer<typeof RestoreInPlace>;
+export type RestoreDisk = z.infer<typeof RestoreDisk>;
+export type RestoreFiles = z.infer<typeof RestoreFiles>;

@@ -1,0 +1,124 @@
+/** restore.vm: a new VM from a backup. Seen by others when all is there; undone, it leaves nothing. */
+import { VmSettings } from '@corral/api/schemas/vm-settings';
+import { defineOperation, type StepContext } from '@corral/operation/operation';
+import { z } from 'zod';
+import { connectionTarget } from '../../repository/repository-host.ts';
+import { writeSettingsFile } from '../../vm/settings-file.ts';
+import { makeVmFolder, removeVmFolders } from '../../vm/vm-folders.ts';
+import { subject } from '../../vm/vm-supervisor.ts';
+import { writeMachineFiles } from '../machine-folder.ts';
+import { type RestoreHost, RestoreSource, withSource } from '../restore-host.ts';
+import { writeDisksOfVm } from '../restored-disk.ts';
+
+const Input = z.strictObject({
+  source: RestoreSource,
+  settings: VmSettings,
+  /** As of vm.create. */
+  home: z.string().nullable(),
+  volumes: z.array(z.string()),
+  start: z.boolean(),
+  requestedBy: z.string(),
+});
+export type RestoreVmInput = z.infer<typeof Input>;
+
+interface Results {
+  'reserve-user': { uid: number | null };
+  'make-folder': null;
+  'write-files': null;
+  'write-disks': { writtenBytes: number };
+  register: null;
+  'queue-start': { operationId: string | null };
+}
+
+export function restoreVm(restores: RestoreHost) {
+  const { host } = restores;
+  return defineOperation<RestoreVmInput, Results>({
+    kind: 'restore.vm',
+    input: (json) => Input.parse(json),
+    target: ({ settings, source, volumes }) => [
+      `vm/${settings.id}`,
+      `vm-name/${settings.name}`,
+      connectionTarget(source.repositoryId),
+      ...volumes.map((id) => ({ shared: `volume/${id}` })),
+    ],
+    title: ({ settings, source }) => `Restore VM ${settings.name} from backup ${source.pointName}`,
+    cancellable: true,
+    steps: [
+      {
+        name: 'reserve-user',
+        run: async ({ input }) => ({ uid: await uidOf(restores, input.settings.id) }),
+        undo: async ({ input }) => {
+          const uid = await uidOf(restores, input.settings.id);
+          if (uid !== null) await host.records.releaseUid(uid);
+        },
+      },
+      {
+        name: 'make-folder',
+        run: async ({ input, result }) => {
+          await makeVmFolder(host, input.settings.id, result('reserve-user').uid, input.home);
+          return null;
+        },
+        undo: ({ input }) => removeVmFolders(host, input.settings.id),
+      },
+      {
+        name: 'write-files',
+        run: async ({ input, result, signal }) => {
+          const { folder } = host.directory.vm(input.settings.id);
+          await withSource(restores, input.source, signal, ({ held }) =>
+            writeMachineFiles(held, folder, result('reserve-user').uid, signal),
+          );
+          return null;
+        },
+      },
+      {
+        name: 'write-disks',
+        run: async (context) => ({ writtenBytes: await writeDisks(restores, context) }),
+      },
+      {
+        name: 'register',
+        pivot: true,
+        run: async ({ input, result }) => {
+          const { settings, source } = input;
+          const { uid } = result('reserve-user');
+          const record = { settings, uid, process: null, saved: null, checkpointId: null };
+          await writeSettingsFile(host.directory.vm(settings.id).settings, settings);
+          await host.records.create(record);
+          const data = { repository: source.repositoryName, point: source.pointName };
+          await host.emit('vm.restored', subject(record), data);
+          return null;
+        },
+        undo: ({ input }) => host.records.delete(input.settings.id),
+      },
+      {
+        name: 'queue-start',
+        run: async ({ input, operationId }) => {
+          const { id, name } = input.settings;
+          if (!input.start) return { operationId: null };
+          return { operationId: await host.queueStart({ id, name }, operationId, input.requestedBy) };
+        },
+      },
+    ],
+    output: ({ settings, source }, results) => ({
+      vmId: settings.id,
+      pointId: source.pointId,
+      writtenBytes: results['write-disks'].writtenBytes,
+      startOperationId: results['queue-start'].operationId,
+    }),
+  });
+}
+
+/** Repeatable: the VM that has one gets it again. */
+function uidOf({ host }: RestoreHost, id: string): Promise<number | null> {
+  return host.firstUid === null ? Promise.resolve(null) : host.records.reserveUid(id, host.firstUid);
+}
+
+async function writeDisks(
+  restores: RestoreHost,
+  { input, progress, result, signal }: StepContext<RestoreVmInput, Results>,
+): Promise<number> {
+  const { settings, source } = input;
+  const what = { vm: settings, disks: settings.disks, uid: result('reserve-user').uid };
+  return await withSource(restores, source, signal, (open) =>
+    writeDisksOfVm(restores, open, what, { progress, signal }),
+  );
+}

@@ -1,0 +1,49 @@
+/** What restores work with. */
+import type { DiskSettings } from '@corral/api/schemas/vm-settings';
+import type { HeldPoint } from '@corral/backup/point/held-point';
+import type { Repository } from '@corral/backup/repository';
+import { z } from 'zod';
+import type { RepositoryConnections } from '../repository/connections.ts';
+import type { VmHost } from '../vm/vm-host.ts';
+
+export interface RestoreHost {
+  readonly host: VmHost;
+  readonly connections: RepositoryConnections;
+  /**
+   * Begins `vm.disk-add` for a disk whose file is there. Repeatable: the same operation begins one.
+   *
+   * @returns its id
+   */
+  readonly queueDiskAdd: (
+    target: { readonly id: string; readonly name: string; readonly disk: DiskSettings },
+    operationId: string,
+    requestedBy: string,
+  ) => Promise<string>;
+}
+
+/** The backup that a restore reads, and through which connection. */
+export const RestoreSource = z.strictObject({
+  repositoryId: z.string(),
+  repositoryName: z.string(),
+  pointId: z.string(),
+  pointName: z.string(),
+});
+export type RestoreSource = z.infer<typeof RestoreSource>;
+
+export interface OpenSource {
+  readonly repository: Repository;
+  /** As long as it is open no prune takes what it consists of. */
+  readonly held: HeldPoint;
+}
+
+/** Opens the backup for the time of `work`. @throws repository.point-not-found and what an opening throws */
+export async function withSource<T>(
+  { connections }: Pick<RestoreHost, 'connections'>,
+  source: Pick<RestoreSource, 'repositoryId' | 'pointId'>,
+  signal: AbortSignal,
+  work: (open: OpenSource) => Promise<T>,
+): Promise<T> {
+  await using repository = await connections.open(source.repositoryId, signal);
+  await using held = await repository.holdPoint(source.pointId, signal);
+  return await work({ repository, held });
+}
