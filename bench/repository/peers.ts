@@ -7,7 +7,12 @@ export type Step = 'create' | 'full' | 'same' | 'incremental' | 'restore' | 'ver
 
 export interface Peer {
   readonly name: string;
-  command(step: Step, files: BenchFiles): { command: string[]; cwd?: string; env?: Record<string, string> };
+  /** `newest`: the step that made the backup to restore. */
+  command(
+    step: Step,
+    files: BenchFiles,
+    newest: Step,
+  ): { command: string[]; cwd?: string; env?: Record<string, string> };
 }
 
 export interface BenchFiles {
@@ -56,14 +61,14 @@ const restic: Peer = {
 
 const borg: Peer = {
   name: 'borg',
-  command: (step, { repository, image, restored }) => {
+  command: (step, { repository, image, restored }, newest) => {
     const archive = `${repository}::${step}`;
     const steps: Record<Step, string[]> = {
       create: ['init', '-e', 'repokey-blake2', repository],
       full: ['create', '-C', 'zstd,1', archive, image],
       same: ['create', '-C', 'zstd,1', '--files-cache', 'disabled', archive, image],
       incremental: ['create', '-C', 'zstd,1', '--files-cache', 'disabled', archive, image],
-      restore: ['extract', '--sparse', `${repository}::incremental`],
+      restore: ['extract', '--sparse', `${repository}::${newest}`],
       verify: ['check', '--verify-data', repository],
     };
     const env = { BORG_PASSPHRASE: 'bench', BORG_BASE_DIR: `${repository}-home` };

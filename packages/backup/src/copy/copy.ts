@@ -10,6 +10,8 @@ import type { Repository } from '../repository.ts';
 import { isMatch, originNote, originOf } from './copy-origin.ts';
 
 export interface CopyOptions {
+  /** Ids for the copies, by the ids of what is copied; never used before. Default: new ones. */
+  readonly idFor?: ((source: string) => string) | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onPoint?: ((source: Point, copy: Point) => void) | undefined;
 }
@@ -43,7 +45,7 @@ export async function copyPoints(
       skipped.push(point.id);
       continue;
     }
-    const copy = await copyPoint(source, target, point, there, options.signal);
+    const copy = await copyPoint(source, target, point, there, options);
     there.push(copy);
     copied.push({ source: point.id, copy: copy.id });
     options.onPoint?.(point, copy);
@@ -56,7 +58,7 @@ async function copyPoint(
   target: Repository,
   point: Point,
   there: readonly Point[],
-  signal?: AbortSignal,
+  { idFor, signal }: CopyOptions,
 ): Promise<Point> {
   const hold = await source.hold(point, signal);
   try {
@@ -69,6 +71,7 @@ async function copyPoint(
         older?.reader.point.disks.some((disk) => disk.name === name && disk.sizeBytes === sizeBytes) ?? false,
     }));
     await using writer = await target.beginPoint({
+      id: idFor?.(point.id),
       vm: point.vm,
       disks,
       base: older?.copy.id,

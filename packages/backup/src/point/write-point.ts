@@ -31,7 +31,7 @@ export interface DiskSource {
 export interface WritePointOptions {
   /**
    * Of the new point, never used before; default: a new one. An operation that records it beforehand knows after a crash
-   * whether the point was made, and gives up the session of its dead try by it (`giveUpSession`).
+   * whether the point was made, and gives up the session of its dead try by it (`giveUpSessions`).
    */
   readonly id?: string | undefined;
   readonly vm: NewPoint['vm'];

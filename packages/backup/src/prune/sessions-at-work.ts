@@ -30,16 +30,18 @@ export async function sessionsAtWork(
 }
 
 /**
- * Gives up a session whose process is known to be dead, without waiting until it is old. Safe even where that is wrong: a
+ * Gives up those of the sessions `ids` that are still there, whose process is known to be dead, without waiting until they
+ * are old. Safe even where that is wrong: a
  * living writer fails at its commit.
  */
-export async function giveUpSession(
+export async function giveUpSessions(
   context: RepositoryContext,
-  id: string,
+  ids: ReadonlySet<string>,
   signal?: AbortSignal,
 ): Promise<void> {
-  const objects = await listAll(context.store, `sessions/${id}/`, signal);
-  if (objects.length > 0) await revoke(context, id, signal);
+  if (ids.size === 0) return;
+  const names = (await listAll(context.store, 'sessions/', signal)).map(({ name }) => name.split('/')[1]!);
+  for (const id of new Set(names)) if (ids.has(id)) await revoke(context, id, signal);
 }
 
 /** Whoever puts the session's name first decides: the tombstone here, or the point there. */

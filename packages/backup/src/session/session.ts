@@ -67,7 +67,7 @@ export class Session {
 
   /**
    * Puts the session. `keepObjects`: the repository takes no deletes, so signs of life pile up instead. `id`: never used
-   * before; whoever records it beforehand can give the session up when its process died (`giveUpSession`).
+   * before; whoever records it beforehand can give the session up when its process died (`giveUpSessions`).
    */
   static async begin(
     store: ObjectStore,

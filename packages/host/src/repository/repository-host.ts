@@ -1,6 +1,6 @@
 /** What the operations on repositories share. */
 
-import { giveUpSession } from '@corral/backup/prune/sessions-at-work';
+import { giveUpSessions } from '@corral/backup/prune/sessions-at-work';
 import type { Repository } from '@corral/backup/repository';
 import { derivedId } from '@corral/core/ids';
 import type { EmitEvent } from '../vm/vm-events.ts';
@@ -30,19 +30,26 @@ export function maintenanceTarget(id: string): string {
   return `repository-maintenance/${id}`;
 }
 
+export interface Try {
+  readonly operationId: string;
+  /** 1 at the first try. */
+  readonly attempt: number;
+  readonly signal: AbortSignal;
+}
+
 /**
- * The id of a session of this try of an operation. Those of the tries before died with their daemon: they are given
- * up, so that nobody waits for them.
+ * Ids for the sessions of this try of an operation, one for each of `names`. Those of the tries before died with their
+ * daemon: they are given up, so that nobody waits for them.
  */
-export async function sessionOfTry(
+export async function sessionsOfTry(
   repository: Repository,
-  operationId: string,
-  attempt: number,
-  signal: AbortSignal,
-): Promise<string> {
-  const idOf = (number: number): string => derivedId(`session ${number} of operation ${operationId}`);
-  for (let earlier = 1; earlier < attempt; earlier += 1) {
-    await giveUpSession(repository.context, idOf(earlier), signal);
-  }
-  return idOf(attempt);
+  { attempt, operationId, signal }: Try,
+  names: readonly string[],
+): Promise<(name: string) => string> {
+  const idOf = (name: string, number: number): string =>
+    derivedId(`session ${name}, try ${number} of operation ${operationId}`);
+  const earlier = Array.from({ length: attempt - 1 }, (_, index) => index + 1);
+  const dead = earlier.flatMap((number) => names.map((name) => idOf(name, number)));
+  await giveUpSessions(repository.context, new Set(dead), signal);
+  return (name) => idOf(name, attempt);
 }

@@ -20,7 +20,7 @@ import {
   type Named,
   type RepositoryHost,
   repositorySubject,
-  sessionOfTry,
+  sessionsOfTry,
 } from '../repository-host.ts';
 
 const Target = z.strictObject({ id: z.string(), name: z.string() });
@@ -177,9 +177,10 @@ export function repositoryPrune(host: RepositoryHost) {
       },
       {
         name: 'sweep',
-        run: async ({ attempt, input, operationId, progress, signal }) => {
+        run: async (context) => {
+          const { input, progress, signal } = context;
           await using repository = await host.connections.open(input.id, signal);
-          const sessionId = await sessionOfTry(repository, operationId, attempt, signal);
+          const sessionId = (await sessionsOfTry(repository, context, ['prune']))('prune');
           const result = await prune(repository.context, {
             sessionId,
             onStage: (message) => progress({ done: 0, total: null, unit: 'steps', message }),
@@ -205,10 +206,11 @@ export function repositoryRepair(host: RepositoryHost) {
     steps: [
       {
         name: 'repair',
-        run: async ({ attempt, input, operationId, progress, signal }) => {
+        run: async (context) => {
+          const { input, progress, signal } = context;
           progress({ done: 0, total: null, unit: 'steps', message: 'proving packs, keeping what is sound' });
           await using repository = await host.connections.open(input.id, signal);
-          const sessionId = await sessionOfTry(repository, operationId, attempt, signal);
+          const sessionId = (await sessionsOfTry(repository, context, ['repair']))('repair');
           const result = await repair(repository.context, signal, sessionId);
           const { harmed, removedObjects, removedPoints } = result;
           const data = { harmed: harmed.length, removed: removedPoints.length };
