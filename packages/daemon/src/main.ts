@@ -91,6 +91,7 @@ async function run(options: DaemonOptions, log: Logger, stop: AbortSignal): Prom
   // VMs are found again before unfinished operations go on with them, and both before anybody may ask.
   const resumable = await parts.engine.list({});
   const unfinished = resumable.items.filter(({ finishedAt }) => finishedAt === null);
+  await parts.host.userfaultfd.takeBack();
   await parts.host.supervisor.adoptAll(vmsWithOwnedQemu(unfinished));
   await removeStraySecrets(parts.repositories, unfinished);
   await parts.engine.resumeAll();

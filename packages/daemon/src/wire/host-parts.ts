@@ -7,6 +7,7 @@ import { ChainRecords } from '@corral/host/chain/chain-records';
 import { vmMerge } from '@corral/host/chain/merge-operation';
 import { rewriteCheckpointFiles } from '@corral/host/checkpoint/checkpoint-files';
 import { checkpointOperations } from '@corral/host/checkpoint/checkpoint-operations';
+import { UserfaultfdLender } from '@corral/host/checkpoint/lend-userfaultfd';
 import { SerialConsoles } from '@corral/host/console/screens';
 import type { DataDirectory } from '@corral/host/data-directory';
 import type { EventLog } from '@corral/host/event-log';
@@ -15,6 +16,8 @@ import { type ImageHost, imageOperations } from '@corral/host/image/image-operat
 import { ImageRecords } from '@corral/host/image/image-record';
 import type { Logger } from '@corral/host/logger';
 import { repositoryOperations } from '@corral/host/repository/repository-operations';
+import type { RestoreHost } from '@corral/host/restore/restore-host';
+import { restoreOperations } from '@corral/host/restore/restore-operations';
 import { saveChanges } from '@corral/host/tracking/save-changes';
 import { cleanUpRun, type LaunchHost } from '@corral/host/vm/launch';
 import type { VmHost } from '@corral/host/vm/vm-host';
@@ -23,8 +26,8 @@ import { vmOperations } from '@corral/host/vm/vm-operations';
 import type { VmRecord } from '@corral/host/vm/vm-record';
 import { VmRecords } from '@corral/host/vm/vm-record';
 import { VmSupervisor } from '@corral/host/vm/vm-supervisor';
-import { directoryDriver } from '@corral/host/volume/directory-driver';
 import { chainInspector } from '@corral/host/volume/chain-inspector';
+import { directoryDriver } from '@corral/host/volume/directory-driver';
 import { volumeOperations } from '@corral/host/volume/volume-operations';
 import { VolumeRecords } from '@corral/host/volume/volume-record';
 import { Volumes } from '@corral/host/volume/volumes';
@@ -102,6 +105,7 @@ export async function assembleHost(options: HostPartsOptions) {
     records,
     chainRecords,
     chains,
+    userfaultfd: new UserfaultfdLender(directory),
     volumes,
     supervisor,
     agents,
@@ -138,6 +142,16 @@ export async function assembleHost(options: HostPartsOptions) {
   const repositories = assembleRepositories(store, directory, emit);
   const repositoryKinds = repositoryOperations(repositories);
   const backups = assembleBackups(host, store, repositories.connections, () => engine);
+  const restores: RestoreHost = {
+    host,
+    connections: repositories.connections,
+    queueDiskAdd: async (target, operationId, requestedBy) => {
+      const id = derivedId(`disk of ${operationId}`);
+      const input = { ...target, making: { kind: 'blank' } as const, volumes: [] };
+      return (await engine.start(vms.diskAdd, input, { requestedBy, id, whenBusy: 'queue' })).id;
+    },
+  };
+  const restoreKinds = restoreOperations(restores);
   const images = imageOperations(imageHost);
   const autostop = hostAutostop(
     host,
@@ -152,6 +166,7 @@ export async function assembleHost(options: HostPartsOptions) {
     ...Object.values(backups.kinds),
     ...Object.values(backups.references),
     backups.fork,
+    ...Object.values(restoreKinds),
     merge,
     autostop,
   ]);
@@ -176,6 +191,8 @@ export async function assembleHost(options: HostPartsOptions) {
     repositories,
     repositoryKinds,
     backups,
+    restores,
+    restoreKinds,
     autostop,
     engine,
     active,

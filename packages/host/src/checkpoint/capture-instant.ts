@@ -89,6 +89,7 @@ async function captureMemory(
       await switchToOverlays(qmp, record.settings.name, plan.overlays);
       await keepMachineState(host.directory, capture.vmId, paths);
     },
+    lendUserfaultfd: () => host.userfaultfd.lend(),
     signal,
     progress: (done) => progress({ done, total: null, unit: 'bytes', message: 'writing the memory' }),
   }).catch((cause: unknown) => {

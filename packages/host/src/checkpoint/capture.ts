@@ -99,7 +99,7 @@ function planStep<Input>(host: VmHost, of: Of<Input>): CaptureStep<Input, 'plan-
   };
 }
 
-/** @throws vm.illegal-state, checkpoint.name-taken, checkpoint.no-guest, chain.cannot-fork, host.no-space */
+/** @throws vm.illegal-state, checkpoint.name-taken, checkpoint.no-guest, chain.cannot-fork, volume.below-reserve */
 async function planCapture(host: VmHost, capture: Capture, seed: string): Promise<CapturePlan> {
   const { vm, checkpoints } = await host.chainRecords.read(capture.vmId);
   requireLegal(host, vm, 'checkpoint-create');
@@ -113,14 +113,26 @@ async function planCapture(host: VmHost, capture: Capture, seed: string): Promis
   }
   const overlays = planFork(vm.settings, seed);
   const memory = capture.type === 'standard' && state !== 'off';
-  if (memory && vm.process) await requireSpace(host, capture.vmId, vm.process.applied.memoryBytes);
+  await requireRoom(host, vm, capture, memory ? (vm.process?.applied.memoryBytes ?? 0) : 0);
   return { state, memory, overlays, settings: vm.settings, applied: vm.process?.applied ?? null };
 }
 
-async function requireSpace(host: VmHost, vmId: string, wantedBytes: number): Promise<void> {
-  const { folder } = host.directory.vm(vmId);
-  const free = await freeBytes(folder);
-  if (free < wantedBytes) throw hostErrors['no-space']({ path: folder, wantedBytes, freeBytes: free });
+/** Header and tables of an empty differencing disk. */
+const overlayBytes = 2 ** 20;
+
+/** @throws volume.below-reserve; volume.foreign and the like where this host may not write */
+async function requireRoom(
+  { directory, volumes }: VmHost,
+  { settings: vm }: VmRecord,
+  { name }: Capture,
+  memoryBytes: number,
+): Promise<void> {
+  const what = `Checkpoint ${name}`;
+  await volumes.requireVm(vm);
+  await volumes.requireSpace(directory.vm(vm.id).folder, memoryBytes, what);
+  for (const { path, passThrough } of vm.disks) {
+    if (!passThrough) await volumes.requireSpace(directory.resolveInVm(vm.id, path), overlayBytes, what);
+  }
 }
 
 function overlayStep<Input>(host: VmHost, of: Of<Input>): CaptureStep<Input, 'make-overlays'> {

@@ -17,6 +17,8 @@ export interface SnapshotOptions {
   readonly running: boolean;
   /** What has to happen while the guest is stopped, before its memory is taken: the disks are forked. */
   readonly atInstant: () => Promise<void>;
+  /** Lets QEMU open a userfaultfd until the handle is disposed. */
+  readonly lendUserfaultfd: () => Promise<AsyncDisposable>;
   readonly signal: AbortSignal;
   readonly progress: (doneBytes: number) => void;
 }
@@ -30,6 +32,7 @@ export interface MemorySnapshot extends MemoryFile {
 
 /** On failure the guest may be stopped: `resumeGuest` brings it back. */
 export async function snapshotMemory(qmp: QmpClient, options: SnapshotOptions): Promise<MemorySnapshot> {
+  await using userfaultfd = await options.lendUserfaultfd();
   const stoppedBecause = await whyNotInBackground(qmp);
   let stoppedAt = 0;
   let pauseMs = 0;
@@ -52,6 +55,7 @@ export async function snapshotMemory(qmp: QmpClient, options: SnapshotOptions): 
     onBegun: async () => {
       if (stoppedBecause !== null) return;
       await tracksWrites(qmp, options.signal);
+      await userfaultfd[Symbol.asyncDispose]();
       await resume();
     },
   });

@@ -4,6 +4,7 @@ import { isLegal, type VmAction, vmActions } from '@corral/core/vm-actions';
 import type { QmpClient } from '@corral/qmp/qmp-client';
 import type { ChainKeeper } from '../chain/chain-keeper.ts';
 import type { ChainRecords } from '../chain/chain-records.ts';
+import type { UserfaultfdLender } from '../checkpoint/lend-userfaultfd.ts';
 import type { DataDirectory } from '../data-directory.ts';
 import { vmErrors } from '../errors.ts';
 import type { AgentChannels } from '../guest/agent-channels.ts';
@@ -23,6 +24,7 @@ export interface VmHost {
   readonly chains: ChainKeeper;
   /** Whether this host may write where a VM's files are, and whether there is room. */
   readonly volumes: Volumes;
+  readonly userfaultfd: UserfaultfdLender;
   readonly supervisor: VmSupervisor;
   readonly agents: AgentChannels;
   readonly emit: EmitEvent;
