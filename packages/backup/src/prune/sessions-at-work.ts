@@ -44,6 +44,15 @@ export async function giveUpSessions(
   for (const id of new Set(names)) if (ids.has(id)) await revoke(context, id, signal);
 }
 
+/** The same for one. */
+export async function giveUpSession(
+  context: RepositoryContext,
+  id: string,
+  signal?: AbortSignal,
+): Promise<void> {
+  await giveUpSessions(context, new Set([id]), signal);
+}
+
 /** Whoever puts the session's name first decides: the tombstone here, or the point there. */
 async function revoke(context: RepositoryContext, id: string, signal?: AbortSignal): Promise<void> {
   const { store, keys } = context;
