@@ -43,7 +43,7 @@ export const DiskSource = z
       .describe('formatted by the host; the micro guest mounts it at /mnt/NAME'),
     from: z
       .string()
-      .min(1)
+      .startsWith('/')
       .max(4096)
       .optional()
       .describe('path of a disk file on the host to copy from: raw, qcow2, VHD or VHDX'),
