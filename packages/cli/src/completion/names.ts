@@ -38,6 +38,16 @@ const lookups: Readonly<Record<string, Lookup>> = {
       value: id,
       description: name,
     })),
+  backup: async (client) =>
+    (await client.backup.list({ limit }, call)).items.map(({ id, name, vm }) => ({
+      value: id,
+      description: `${vm.name} ${name}`,
+    })),
+  reference: async (client, [vm = '']) =>
+    (await client.reference.list(vm, { limit }, call)).items.map(({ name, createdAt }) => ({
+      value: name,
+      description: createdAt,
+    })),
   token: async (client) =>
     (await client.token.list({ limit }, call)).items.map(({ name, role }) => ({
       value: name,

@@ -31,6 +31,14 @@ export const rootGroup: CommandGroup = {
       summary: 'Volumes: where disks lie, whose they are, how much room',
       load: async () => (await import('../commands/volume/volume-group.ts')).volumeGroup,
     },
+    backup: {
+      summary: 'Backups of VMs',
+      load: async () => (await import('../commands/backup/backup-group.ts')).backupGroup,
+    },
+    reference: {
+      summary: 'Reference points: what changed since',
+      load: async () => (await import('../commands/reference/reference-group.ts')).referenceGroup,
+    },
     repository: {
       summary: 'Repositories: where backups are kept',
       load: async () => (await import('../commands/repository/repository-group.ts')).repositoryGroup,

@@ -1,0 +1,17 @@
+import type { CommandGroup } from '../../tree/command-tree.ts';
+
+export const backupGroup: CommandGroup = {
+  examples: [
+    { command: 'corral backup run web1 --repository vault', explains: 'while it runs, or not' },
+    { command: 'corral backup list --vm web1', explains: 'what there is of it' },
+  ],
+  commands: {
+    run: { summary: 'Back up VMs', load: async () => (await import('./backup-run.ts')).backupRun },
+    list: { summary: 'List backups', load: async () => (await import('./backup-list.ts')).backupList },
+    show: { summary: 'Show a backup', load: async () => (await import('./backup-show.ts')).backupShow },
+    delete: {
+      summary: 'Delete a backup',
+      load: async () => (await import('./backup-delete.ts')).backupDelete,
+    },
+  },
+};
