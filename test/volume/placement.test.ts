@@ -92,7 +92,10 @@ describe('a VM at home on another volume', () => {
     await using mounted = await MountedFileSystem.mount('xfs');
     const { client } = host;
     await add(client, 'fast', mounted.path);
-    const disks = [{ name: 'data', sizeBytes: MiB }];
+    const disks = [
+      { name: 'data', sizeBytes: MiB },
+      { name: 'far', sizeBytes: MiB, volume: 'local' },
+    ];
     await succeeded(client, client.vm.create({ name: 'a', ...small, volume: 'fast', disks, start: true }));
     const { id } = await vmInState(client, 'a', 'running');
     const home = join(mounted.path, 'corral/vms', id);
@@ -104,14 +107,20 @@ describe('a VM at home on another volume', () => {
     await succeeded(client, client.vm.stop('a'));
 
     const clone = await succeeded(client, client.vm.clone('a', { name: 'b' }));
-    assert.deepEqual((clone.output as { copies: unknown }).copies, [{ disk: 'data', way: 'reflink' }]);
+    const { copies } = clone.output as { copies: { disk: string; way: string }[] };
+    assert.deepEqual(copies[0], { disk: 'data', way: 'reflink' });
+    assert.deepEqual((await readdir(join(host.data, 'corral/vms'))).length, 2, 'a far disk of each');
     const [event] = (await client.event.list({ type: 'vm.disks-copied' })).items;
-    assert.deepEqual(event?.data['copies'], ['data: reflink']);
+    assert.deepEqual(
+      event?.data['copies'],
+      copies.map(({ disk, way }) => `${disk}: ${way}`),
+    );
     const b = await client.vm.show('b');
     assert.equal(await readlink(join(host.data, 'vms', b.id)), join(mounted.path, 'corral/vms', b.id));
 
     for (const vm of ['a', 'b']) await succeeded(client, client.vm.delete(vm, { ifMatch: '*' }));
     assert.deepEqual(await readdir(join(mounted.path, 'corral/vms')), []);
+    assert.deepEqual(await readdir(join(host.data, 'corral/vms')), []);
     await assert.rejects(lstat(join(host.data, 'vms', id)), { code: 'ENOENT' });
   });
 

@@ -9,8 +9,7 @@ import { isCorralError } from '@corral/core/errors';
 import { defineOperation, type Progress } from '@corral/operation/operation';
 import type { QmpClient } from '@corral/qmp/qmp-client';
 import { z } from 'zod';
-import { chainErrors, hostErrors } from '../errors.ts';
-import { freeBytes } from '../storage/free-space.ts';
+import { chainErrors } from '../errors.ts';
 import { monitorOf, type VmHost } from '../vm/vm-host.ts';
 import { type Chain, chainOf, withMerged, withSeal } from './chain.ts';
 import { ChainPaused, type MergeRequest } from './chain-keeper.ts';
@@ -127,12 +126,11 @@ async function stillThere(host: VmHost, { vmId }: MergeRequest): Promise<boolean
   return (await host.records.find(vmId)) !== null;
 }
 
-/** At most what the upper layer holds is added to the lower one. @throws host.no-space */
+/** At most what the upper layer holds is added to the lower one. @throws volume.below-reserve */
 async function requireSpace(host: VmHost, { vmId, upper, lower }: MergeRequest): Promise<void> {
   const path = host.directory.resolveInVm(vmId, lower.path);
   const wantedBytes = await allocatedBytes(host.directory.resolveInVm(vmId, upper.path));
-  const free = await freeBytes(path);
-  if (free < wantedBytes) throw hostErrors['no-space']({ path, wantedBytes, freeBytes: free });
+  await host.volumes.requireSpace(path, wantedBytes, `A merge of ${upper.path} into ${lower.path}`);
 }
 
 async function sealLower(host: VmHost, { vmId, diskId, lower }: MergeRequest): Promise<void> {

@@ -18,8 +18,7 @@ import {
   withFork,
 } from '../chain/fork.ts';
 import type { PinRecord } from '../chain/pin-record.ts';
-import { checkpointErrors, hostErrors } from '../errors.ts';
-import { freeBytes } from '../storage/free-space.ts';
+import { checkpointErrors } from '../errors.ts';
 import { monitorOf, requireLegal, rewriteSettingsFile, type VmHost } from '../vm/vm-host.ts';
 import type { SavedMemory } from '../vm/vm-record.ts';
 import { subject } from '../vm/vm-supervisor.ts';
@@ -123,7 +122,7 @@ const overlayBytes = 2 ** 20;
 /** @throws volume.below-reserve; volume.foreign and the like where this host may not write */
 async function requireRoom(
   { directory, volumes }: VmHost,
-  { settings: vm }: VmRecord,
+  { settings: vm }: { readonly settings: VmSettings },
   { name }: Capture,
   memoryBytes: number,
 ): Promise<void> {

@@ -49,7 +49,7 @@ export interface PlanFacts {
 }
 
 /**
- * By the name that was asked for: where the folders of VMs are on a volume, or null for the one that the VM itself is
+ * By the name that was asked for: where single disks of VMs are on a volume, or null for the one that the VM itself is
  * at home on.
  */
 export type PlacedVolumes = ReadonlyMap<string, string | null>;

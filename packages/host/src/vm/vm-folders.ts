@@ -67,8 +67,8 @@ export function pathOfClone(path: string, fromId: string, toId: string): string 
 }
 
 /** Where a disk lies that is not on the volume of its VM's home. */
-export function diskPathOn(vmsFolder: string, vmId: string, fileName: string): string {
-  return join(vmsFolder, vmId, 'disks', fileName);
+export function diskPathOn(disksFolder: string, vmId: string, fileName: string): string {
+  return join(disksFolder, vmId, 'disks', fileName);
 }
 
 async function makeOwned(folder: string, uid: number | null): Promise<void> {

@@ -14,7 +14,7 @@ import type { VmSettings } from '@corral/api/schemas/vm-settings';
 import type { OperationSnapshot } from '@corral/operation/operation';
 import { vmErrors } from '../errors.ts';
 import type { Requester, StartOperation } from '../operations.ts';
-import { vmsFolder } from '../volume/placement.ts';
+import { disksFolder, vmsFolder } from '../volume/placement.ts';
 import { localName } from '../volume/volume-record.ts';
 import { requireRoom } from './disk-space.ts';
 import { plannedDisks } from './operations/create.ts';
@@ -231,7 +231,7 @@ export class VmService {
     for (const { volume: name } of disks) {
       if (name === undefined) continue;
       const volume = await this.#host.volumes.target(name);
-      volumes.set(name, volume.id === home.id ? null : vmsFolder(volume));
+      volumes.set(name, volume.id === home.id ? null : disksFolder(volume));
       if (!volume.local) ids.add(volume.id);
     }
     return { home, volumes, ids: [...ids] };

@@ -8,7 +8,7 @@ import type { VolumeCheck, VolumeFinding } from '@corral/api/schemas/volume';
 import { isCorralError } from '@corral/core/errors';
 import { openLayer } from '@corral/disk/drivers';
 import type { VmRecord } from '../vm/vm-record.ts';
-import { diskPlaces, realPlace, vmsFolder, volumeOf } from './placement.ts';
+import { diskPlaces, disksFolder, realPlace, vmsFolder, volumeOf } from './placement.ts';
 import type { VolumeRecord } from './volume-record.ts';
 import type { Volumes } from './volumes.ts';
 
@@ -121,9 +121,13 @@ const otherNames = new Set([
 ]);
 
 async function orphans(options: CheckVolumeOptions): Promise<VolumeFinding[]> {
-  const { volumes, volume, vms, only, inspectors } = options;
+  const folders = new Set([vmsFolder(options.volume), disksFolder(options.volume)]);
+  return (await Promise.all([...folders].map((folder) => orphansIn(folder, options)))).flat();
+}
+
+async function orphansIn(folder: string, options: CheckVolumeOptions): Promise<VolumeFinding[]> {
+  const { volumes, vms, only, inspectors } = options;
   const findings: VolumeFinding[] = [];
-  const folder = vmsFolder(volume);
   for (const id of await readFolder(folder)) {
     if (only !== null && id !== only) continue;
     const vm = vms.find(({ settings }) => settings.id === id);

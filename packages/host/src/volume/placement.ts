@@ -18,9 +18,14 @@ export function volumeOf(volumes: readonly VolumeRecord[], path: string): Volume
   return above.toSorted((a, b) => b.root.length - a.root.length)[0] ?? null;
 }
 
-/** Where the folders of VMs are on it. */
+/** Where the folders of VMs are on it that have single disks there; but for `local` their homes too. */
+export function disksFolder(volume: Pick<VolumeRecord, 'root'>): string {
+  return join(volume.root, 'corral', 'vms');
+}
+
+/** Where the homes of VMs are on it. */
 export function vmsFolder(volume: Pick<VolumeRecord, 'root' | 'local'>): string {
-  return volume.local ? join(volume.root, 'vms') : join(volume.root, 'corral', 'vms');
+  return volume.local ? join(volume.root, 'vms') : disksFolder(volume);
 }
 
 /** The folder of a VM that is at home on a volume, or null for one whose home is the data directory. */

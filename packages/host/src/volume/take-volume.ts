@@ -1,11 +1,9 @@
 /** volume.add and volume.seize: what can be done there is found out, the owner file is written, then the host knows it. */
-import { chmod, mkdir, rmdir } from 'node:fs/promises';
-import { dirname } from 'node:path';
 import { VolumeCapabilities } from '@corral/api/schemas/volume';
 import { defineOperation } from '@corral/operation/operation';
 import { z } from 'zod';
+import { makeDisksFolder, removeDisksFolder } from './disks-folder.ts';
 import { OwnerFile } from './owner-file.ts';
-import { vmsFolder } from './placement.ts';
 import { requireFreePlace, type VolumeHost, volumeSubject } from './volume-host.ts';
 import { foreign } from './volumes.ts';
 
@@ -55,7 +53,7 @@ function takeVolume(host: VolumeHost, kind: 'volume.add' | 'volume.seize') {
         name: 'claim',
         run: async ({ input, result }) => {
           const next = await claim(host, input, result('probe').previous);
-          await makeFolders(input.root);
+          await makeDisksFolder(input.root);
           return next;
         },
         undo: async ({ input, result }) => {
@@ -134,30 +132,6 @@ async function giveBack(
     await driver.writeOwner(root, next, present, self.id);
     return;
   }
-  await removeFolders(root);
+  await removeDisksFolder(root);
   await driver.deleteOwner(root);
-}
-
-/** Walked through by the VMs' users, listed by none. */
-async function makeFolders(root: string): Promise<void> {
-  const vms = vmsFolder({ root, local: false });
-  for (const folder of [dirname(vms), vms]) {
-    await mkdir(folder, { recursive: true });
-    await chmod(folder, 0o711);
-  }
-}
-
-/** @returns whether they are gone: folders of VMs stay. Repeatable. */
-export async function removeFolders(root: string): Promise<boolean> {
-  const vms = vmsFolder({ root, local: false });
-  for (const folder of [vms, dirname(vms)]) {
-    try {
-      await rmdir(folder);
-    } catch (cause) {
-      const { code } = cause as NodeJS.ErrnoException;
-      if (code === 'ENOTEMPTY' || code === 'EEXIST') return false;
-      if (code !== 'ENOENT') throw cause;
-    }
-  }
-  return true;
 }

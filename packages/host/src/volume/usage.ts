@@ -3,7 +3,7 @@ import { lstat, readdir } from 'node:fs/promises';
 import { isAbsolute, join } from 'node:path';
 import type { DataDirectory } from '../data-directory.ts';
 import type { VmRecord } from '../vm/vm-record.ts';
-import { diskPlaces, isBelow, realPlace, vmsFolder, volumeOf } from './placement.ts';
+import { diskPlaces, disksFolder, isBelow, realPlace, vmsFolder, volumeOf } from './placement.ts';
 import type { VolumeRecord } from './volume-record.ts';
 
 /** Files of a VM that stand in no disk of its settings: layers that a checkpoint keeps. */
@@ -53,7 +53,8 @@ export async function usersOf(
 
 /** What files of VMs and images occupy. Blocks that copies share are counted for each. */
 export async function allocatedBytes(volume: VolumeRecord, nested: readonly VolumeRecord[]): Promise<number> {
-  const folders = [vmsFolder(volume), ...(volume.local ? [join(volume.root, 'images')] : [])];
+  const own = volume.local ? [vmsFolder(volume), join(volume.root, 'images')] : [];
+  const folders = [disksFolder(volume), ...own];
   const others = nested.filter(({ id }) => id !== volume.id).map(({ root }) => root);
   let sum = 0;
   for (const folder of folders) {

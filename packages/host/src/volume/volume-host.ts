@@ -59,9 +59,9 @@ export async function requireFreePlace(
   const there = volumes.find((volume) => volume.root === root);
   if (there) throw volumeErrors.exists({ name: there.name, path: root });
   const own = volumes.flatMap((volume) =>
-    volume.local
-      ? ['vms', 'images', 'run', 'tls'].map((folder) => `${volume.root}/${folder}`)
-      : [`${volume.root}/corral`],
+    (volume.local ? ['corral', 'vms', 'images', 'run', 'tls'] : ['corral']).map(
+      (folder) => `${volume.root}/${folder}`,
+    ),
   );
   const inside = own.find((folder) => isBelow(folder, root));
   if (inside === undefined) return null;

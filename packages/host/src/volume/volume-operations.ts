@@ -1,8 +1,9 @@
 /** Every kind of operation on volumes, made once per daemon. */
 import { defineOperation } from '@corral/operation/operation';
 import { z } from 'zod';
+import { removeDisksFolder } from './disks-folder.ts';
 import { reserveOf } from './space-rules.ts';
-import { removeFolders, volumeAdd, volumeSeize } from './take-volume.ts';
+import { volumeAdd, volumeSeize } from './take-volume.ts';
 import {
   refuseLocal,
   requireNoneRuns,
@@ -92,7 +93,7 @@ async function leave(host: VolumeHost, { id, root }: Target): Promise<void> {
   const { driver, self } = host.volumes;
   const file = await driver.readOwner(root);
   if (file?.id !== id || (file.owner && file.owner.id !== self.id)) return;
-  if (await removeFolders(root)) await driver.deleteOwner(root);
+  if (await removeDisksFolder(root)) await driver.deleteOwner(root);
   else if (file.owner) {
     const next = { ...file, generation: file.generation + 1, owner: null };
     await driver.writeOwner(root, next, file, self.id);

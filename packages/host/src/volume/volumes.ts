@@ -9,9 +9,10 @@ import { withLimit } from '@corral/core/abort';
 import { type CorralError, isCorralError } from '@corral/core/errors';
 import { newId } from '@corral/core/ids';
 import type { DataDirectory } from '../data-directory.ts';
+import { makeDisksFolder } from './disks-folder.ts';
 import { volumeErrors } from './errors.ts';
 import type { Owner, OwnerFile } from './owner-file.ts';
-import { diskPlaces, linkedHome, realPlace, vmsFolder, volumeOf } from './placement.ts';
+import { diskPlaces, disksFolder, linkedHome, realPlace, volumeOf } from './placement.ts';
 import { leavesReserve, reserveOf } from './space-rules.ts';
 import type { VolumeDriver } from './volume-driver.ts';
 import { localName, type VolumeRecord, type VolumeRecords } from './volume-record.ts';
@@ -70,6 +71,7 @@ export class Volumes {
       owner: this.newOwner(),
     };
     if (!present) await this.driver.writeOwner(root, file, null, this.self.id);
+    await makeDisksFolder(root);
     if (known?.root === root && known.id === file.id) return;
     if (known) await this.records.delete(known.id);
     await this.records.put({
@@ -169,12 +171,12 @@ export class Volumes {
     return from !== null && from.id === to?.id && from.capabilities.reflink;
   }
 
-  /** Folders of a VM on all volumes that this host may write to, the home in the data directory aside. */
+  /** Folders of a VM on all volumes that this host may write to; its place in the data directory aside. */
   async foldersOf(vmId: string): Promise<string[]> {
     const folders: string[] = [];
     for (const volume of await this.records.list()) {
-      if (volume.local || (await this.standing(volume)).state !== 'held') continue;
-      folders.push(`${vmsFolder(volume)}/${vmId}`);
+      if ((await this.standing(volume)).state !== 'held') continue;
+      folders.push(`${disksFolder(volume)}/${vmId}`);
     }
     return folders;
   }

@@ -1,7 +1,7 @@
 /** Programs that hold files of a VM open: a virus scanner or a backup agent that locks or slows them. */
 import { readdir, readFile, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { vmsFolder } from '../../volume/placement.ts';
+import { disksFolder } from '../../volume/placement.ts';
 import { type DoctorCheck, type DoctorContext, finding, healthy } from '../check.ts';
 
 export const checkForeignOpeners: DoctorCheck = async (context) => {
@@ -22,7 +22,7 @@ export const checkForeignOpeners: DoctorCheck = async (context) => {
 
 async function findOpeners({ proc, directory, records, volumes }: DoctorContext): Promise<string[]> {
   const own = new Set([String(process.pid), ...records.map((record) => String(record.process?.pid))]);
-  const folders = (await volumes.records.list()).map((volume) => `${vmsFolder(volume)}/`);
+  const folders = (await volumes.records.list()).map((volume) => `${disksFolder(volume)}/`);
   folders.push(`${directory.root}/vms/`);
   const openers: string[] = [];
   for (const pid of await readdir(proc)) {

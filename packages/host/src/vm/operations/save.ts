@@ -2,8 +2,6 @@
 import { rm } from 'node:fs/promises';
 import { defineOperation } from '@corral/operation/operation';
 import { z } from 'zod';
-import { hostErrors } from '../../errors.ts';
-import { freeBytes } from '../../storage/free-space.ts';
 import { saveMemory } from '../memory-stream.ts';
 import { monitorOf, requireLegal, type VmHost } from '../vm-host.ts';
 import type { SavedMemory } from '../vm-record.ts';
@@ -80,10 +78,8 @@ export function vmSave(host: VmHost) {
 
 async function requireSpace(host: VmHost, id: string, memoryBytes: number): Promise<void> {
   const { folder } = host.directory.vm(id);
-  const free = await freeBytes(folder);
-  if (free < memoryBytes) {
-    throw hostErrors['no-space']({ path: folder, wantedBytes: memoryBytes, freeBytes: free });
-  }
+  const { settings } = await host.records.get(id);
+  await host.volumes.requireSpace(folder, memoryBytes, `The memory of VM ${settings.name}`);
 }
 
 async function writeMemory(
