@@ -3,7 +3,7 @@
  * Failures are `disk.io` with the system's own words; a file that ends too early is `disk.truncated`.
  */
 import { constants } from 'node:fs';
-import { type FileHandle, open } from 'node:fs/promises';
+import { copyFile, type FileHandle, open } from 'node:fs/promises';
 import type { Range, SignalOptions } from './disk.ts';
 import { diskErrors } from './errors.ts';
 import { punchHole, reserve, SystemCallError, seekData, seekHole } from './native.ts';
@@ -13,6 +13,17 @@ const pieceBytes = 8 * 2 ** 20;
 const zeros = new Uint8Array(2 ** 20);
 
 const EOPNOTSUPP = 95;
+
+/** What file systems without shared blocks answer, and those of which each holds one of the two files. */
+const noSharing: ReadonlySet<unknown> = new Set([
+  'ENOTSUP',
+  'EOPNOTSUPP',
+  'EXDEV',
+  'EINVAL',
+  'ENOTTY',
+  'ENOSYS',
+  'EPERM',
+]);
 
 export type FileMode = 'read' | 'write' | 'create';
 
@@ -201,6 +212,23 @@ export class DiskFile implements AsyncDisposable {
     }
   }
 
+  /**
+   * Makes `path`, which must not exist, a file that shares all blocks with this one until either changes.
+   *
+   * @returns whether the file system can
+   */
+  async shareAs(path: string): Promise<boolean> {
+    try {
+      // By the handle: the name may lead to another file by now (proc(5), /proc/self/fd).
+      const source = `/proc/self/fd/${this.#handle.fd}`;
+      await copyFile(source, path, constants.COPYFILE_FICLONE_FORCE | constants.COPYFILE_EXCL);
+      return true;
+    } catch (cause) {
+      if (cause instanceof Error && 'code' in cause && noSharing.has(cause.code)) return false;
+      throw asDiskError(cause, path, 'copy to');
+    }
+  }
+
   /** Space that the file occupies on its volume. */
   async occupiedBytes(): Promise<number> {
     const stat = await this.#handle.stat();
@@ -249,4 +277,4 @@ function asDiskError(cause: unknown, path: string, action: string, options?: Sig
 }
 
 /** What a format needs of its file. Tests put a shim in its place that records, drops and reorders. */
-export type BlockFile = Pick<DiskFile, keyof DiskFile>;
+export type BlockFile = Pick<DiskFile, Exclude<keyof DiskFile, 'shareAs'>>;

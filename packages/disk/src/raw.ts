@@ -25,7 +25,7 @@ const sectorBytes = 512;
 const holeBytes = 4096;
 const pieceBytes = 2 ** 20;
 
-class RawDisk extends LayerDisk {
+export class RawDisk extends LayerDisk {
   readonly #file: DiskFile;
   readonly #variant: 'fixed' | 'dynamic';
 
@@ -73,6 +73,11 @@ class RawDisk extends LayerDisk {
 
   protected zeroLayer(offset: number, length: number, options: SignalOptions): Promise<void> {
     return this.#file.punch(offset, length, options);
+  }
+
+  /** A new file of the same content that costs no space. @returns whether the file system can do that */
+  async shareAs(path: string): Promise<boolean> {
+    return this.#file.isRegular && (await this.#file.shareAs(path));
   }
 
   protected flushLayer(): Promise<void> {

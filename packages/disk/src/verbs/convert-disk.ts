@@ -1,4 +1,5 @@
 /** `convert`: the content of a disk, chain and all, in a new file of any format. */
+import { open } from 'node:fs/promises';
 import { openChain } from '../chain.ts';
 import type { ChainDisk } from '../chain-disk.ts';
 import { copyContent, surveyContent } from '../copy-content.ts';
@@ -13,6 +14,7 @@ import type {
 } from '../disk.ts';
 import { driverOf } from '../drivers.ts';
 import { writeOutput } from '../output-file.ts';
+import { RawDisk } from '../raw.ts';
 import { TopLayer } from '../top-layer.ts';
 import { assertFits } from '../volume-limits.ts';
 import type { ChainOf } from './inspect-disk.ts';
@@ -41,6 +43,8 @@ export interface ConvertReport {
   readonly readBytes: number;
   readonly writtenBytes: number;
   readonly fileBytes: number;
+  /** The file shares its blocks with the source until either changes: nothing was read or written. */
+  readonly shared: boolean;
 }
 
 /** Nothing is left behind if it fails. @throws disk.exists; disk.file-too-large; disk.no-space; disk.size-unsupported */
@@ -66,17 +70,39 @@ export async function convertChain(
   const source = options.parent ? new TopLayer(chain, plan.grainBytes) : chain;
   const survey = await surveyContent(source, plan.blockBytes, options);
   return await writeOutput(targetPath, async (temporary) => {
+    if (await shareWhole(chain, options, temporary)) return sharedReport(chain.info.sizeBytes);
     await assertFits(targetPath, temporary, needs(plan, survey.blockBytes, options));
     const target = await driver.create(temporary, wanted);
     try {
       const copied = await copyContent(source, target, { ...options, totalBytes: survey.dataBytes });
       await target.close();
       const { sizeBytes, fileBytes } = target.info;
-      return { ...copied, sizeBytes, fileBytes, paddedBytes: sizeBytes - source.info.sizeBytes };
+      const paddedBytes = sizeBytes - source.info.sizeBytes;
+      return { ...copied, sizeBytes, fileBytes, paddedBytes, shared: false };
     } finally {
       await target.close();
     }
   });
+}
+
+/** From raw to raw nothing is converted: where the file system shares blocks, that is the whole work. */
+async function shareWhole(
+  chain: ChainDisk,
+  options: Omit<ConvertOptions, 'source'>,
+  temporary: string,
+): Promise<boolean> {
+  const [top, ...parents] = chain.layers;
+  if (!(top?.disk instanceof RawDisk) || parents.length > 0) return false;
+  if (options.format !== 'raw' || options.variant === 'fixed') return false;
+  if (!(await top.disk.shareAs(temporary))) return false;
+  await using file = await open(temporary, 'r+');
+  await file.chmod(0o600);
+  await file.sync();
+  return true;
+}
+
+function sharedReport(sizeBytes: number): ConvertReport {
+  return { sizeBytes, fileBytes: sizeBytes, paddedBytes: 0, readBytes: 0, writtenBytes: 0, shared: true };
 }
 
 function targetOptions(source: Disk, options: Omit<ConvertOptions, 'source'>): CreateOptions {

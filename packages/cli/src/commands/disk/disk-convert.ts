@@ -1,5 +1,6 @@
 import { Option } from '@commander-js/extra-typings';
 import { formatSize, parseSize } from '@corral/core/units';
+import type { ConvertReport } from '@corral/disk/verbs/convert-disk';
 import type { Context } from '../../context.ts';
 import { say } from '../../output.ts';
 import type { CommandDefinition } from '../../tree/command-tree.ts';
@@ -53,15 +54,15 @@ export const diskConvert: CommandDefinition = {
         const report = await withByteProgress(context, `Convert ${source}`, (onProgress) =>
           convertDisk(from, to, { ...wanted, onProgress }),
         );
-        const { sizeBytes, writtenBytes, fileBytes } = report;
-        await say(
-          context,
-          report,
-          `${target}: ${formatSize(sizeBytes)}, of which ${formatSize(writtenBytes)} hold data; the file has ${formatSize(fileBytes)}.`,
-        );
+        await say(context, report, `${target}: ${resultText(report)}`);
       });
   },
 };
+
+function resultText({ sizeBytes, writtenBytes, fileBytes, shared }: ConvertReport): string {
+  if (shared) return `${formatSize(sizeBytes)}, sharing its blocks with the source until either changes.`;
+  return `${formatSize(sizeBytes)}, of which ${formatSize(writtenBytes)} hold data; the file has ${formatSize(fileBytes)}.`;
+}
 
 async function parentLink(
   context: Context,
