@@ -16,8 +16,7 @@ const write = (client: Client, record: string): Promise<string> =>
 const journal = async (client: Client): Promise<string[]> =>
   (await inGuest(client, 'a', 'cat /mnt/data/journal')).trim().split('\n');
 
-const take = (client: Client, name: string) =>
-  succeeded(client, client.checkpoint.create('a', { name }));
+const take = (client: Client, name: string) => succeeded(client, client.checkpoint.create('a', { name }));
 
 async function apply(client: Client, name: string): Promise<void> {
   const operation = await succeeded(client, client.checkpoint.apply('a', name, { present: 'discard' }));
@@ -64,7 +63,10 @@ describe('checkpoints of a running guest', () => {
       [null, first?.id, first?.id],
       'a branch grows from the checkpoint that was applied',
     );
-    assert.deepEqual(items.map(({ consistency }) => consistency), ['memory', 'memory', 'memory']);
+    assert.deepEqual(
+      items.map(({ consistency }) => consistency),
+      ['memory', 'memory', 'memory'],
+    );
 
     await write(client, 'four');
     await succeeded(client, client.checkpoint.delete('a', 'third'));

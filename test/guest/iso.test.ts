@@ -25,7 +25,7 @@ describe('a guest with an ISO', () => {
     const console = stack.use(await SerialConsole.open(client, 'a'));
     await console.until(/root@from-iso:/);
     console.type('cat /proc/cmdline; blockdev --getsize64 /dev/vda');
-    await console.until(/corral\.hostname=from-iso[^]*\n1073741824\r?\n/);
+    await console.until(/corral\.hostname=from-iso[\s\S]*\n1073741824\r?\n/);
   });
 
   it('is refused when the ISO is not there, before anything starts', async () => {

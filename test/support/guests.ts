@@ -23,8 +23,8 @@ export async function bootedGuest(client: Client, request: CreateRequest): Promi
   await agentAnswers(client, request.name);
 }
 
-/** The agent comes up some seconds after the guest has begun to boot. */
-export async function agentAnswers(client: Client, vm: string): Promise<void> {
+/** The agent comes up some seconds after the guest has begun to boot, that of a whole system after minutes. */
+export async function agentAnswers(client: Client, vm: string, limitMs?: number): Promise<void> {
   await eventually(
     `the agent of ${vm} answers`,
     async () => {
@@ -37,6 +37,7 @@ export async function agentAnswers(client: Client, vm: string): Promise<void> {
       }
     },
     (answered) => answered,
+    limitMs,
   );
 }
 

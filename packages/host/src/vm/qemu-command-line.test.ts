@@ -51,6 +51,13 @@ describe("QEMU's command line", () => {
     assert.match(args[args.indexOf('-sandbox') + 1]!, /^on,.*elevateprivileges=deny,spawn=deny/);
   });
 
+  it('shows the seed as a CD that the guest has drivers for, and never as a disk before its own', () => {
+    const seedOf = (profile: 'linux' | 'windows'): unknown =>
+      options(commandLine({ profile }, { seed: 'seed.iso' }), '-device').find(({ id }) => id === 'seed');
+    assert.deepEqual(seedOf('linux'), { driver: 'scsi-cd', id: 'seed', bus: 'cds.0', drive: 'seed' });
+    assert.deepEqual(seedOf('windows'), { driver: 'ide-cd', id: 'seed', bus: 'ide.1', drive: 'seed' });
+  });
+
   it('names every layer of a chain itself, so that no header is believed', () => {
     const image = {
       id: '00000000-0000-4000-8000-00000000abcd',

@@ -270,9 +270,21 @@ function cds(vm: VmSettings, host: HostPart): string[] {
       : [
           ...blockdev({ driver: 'file', 'node-name': 'seed-file', filename: host.seed, 'read-only': true }),
           ...blockdev({ driver: 'raw', 'node-name': 'seed', file: 'seed-file', 'read-only': true }),
-          ...device({ driver: 'ide-cd', id: 'seed', bus: 'ide.1', drive: 'seed' }),
+          ...seedDevice(vm),
         ];
   return [...iso, ...seed];
+}
+
+/**
+ * A CD for Windows' own drivers; for Linux one on virtio, because kernels made for clouds have no AHCI. Not a virtio
+ * disk, which would come before the VM's own: the guest's names of those (/dev/vda) must not depend on a seed.
+ */
+function seedDevice(vm: VmSettings): string[] {
+  if (vm.profile === 'windows') return device({ driver: 'ide-cd', id: 'seed', bus: 'ide.1', drive: 'seed' });
+  return [
+    ...device({ driver: 'virtio-scsi-pci', id: 'cds', bus: 'pcie.0', addr: '0x14' }),
+    ...device({ driver: 'scsi-cd', id: 'seed', bus: 'cds.0', drive: 'seed' }),
+  ];
 }
 
 function ports(vm: VmSettings, host: HostPart): string[] {

@@ -20,7 +20,7 @@ test('keys and name go into meta-data, user-data stays as it was given', () => {
 });
 
 test('without user data there is an empty one, without which cloud-init ignores the seed', () => {
-  assert.equal(seedFiles(base).get('user-data'), '#cloud-config\n');
+  assert.equal(seedFiles(base).get('user-data'), '#cloud-config\n{}\n');
 });
 
 test('a value that YAML would take for something else stays text', () => {

@@ -85,7 +85,8 @@ export function seedFiles(input: SeedInput): ReadonlyMap<string, string> {
   };
   return new Map([
     ['meta-data', stringify(metaData, { lineWidth: 0 })],
-    ['user-data', userData ?? '#cloud-config\n'],
+    // Nothing at all would be a configuration that cloud-init warns of.
+    ['user-data', userData ?? '#cloud-config\n{}\n'],
     ...(networkConfig === undefined ? [] : [['network-config', networkConfig] as const]),
   ]);
 }
