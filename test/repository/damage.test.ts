@@ -4,9 +4,10 @@ import { test } from 'node:test';
 import { check } from '@corral/backup/check/check';
 import { isSound } from '@corral/backup/check/check-report';
 import { MemoryStore } from '@corral/backup/object-store/memory-store';
+import { addVerification } from '@corral/backup/point/verifications';
 import { prune } from '@corral/backup/prune/prune';
 import { type OpenOptions, Repository } from '@corral/backup/repository';
-import { deletePoint } from '@corral/backup/retention/point-locks';
+import { deletePoint, lockPoint } from '@corral/backup/retention/point-locks';
 import { backUp, inPlace, makeDisk, quickKey, restoreDisk } from './support/sample.ts';
 
 const first = makeDisk(5, { 0: 'a', 4: 'tail' }, 512);
@@ -27,6 +28,9 @@ async function makeSample(options: OpenOptions): Promise<Sample> {
   const two = await backUp(repository, second, { base: one, document: '{"cpus":2}' }, first);
   const three = await backUp(repository, makeDisk(2, { 1: 'short-lived' }));
   await deletePoint(repository.context, three.id);
+  const found = { outcome: 'passed', method: 'agent', detail: 'answered', tookMs: 1 } as const;
+  await addVerification(repository.context, one.id, found);
+  await lockPoint(repository.context, two.id, new Date(Date.now() + 3600e3));
   await prune(repository.context);
   return {
     store,
