@@ -102,6 +102,7 @@ export class HostService {
       clockOffsetAtStartMs: this.#clockOffsetAtStart,
       clockOffsetNowMs: clockOffset(),
       proc: '/proc',
+      dev: '/dev',
       signal,
     });
   }

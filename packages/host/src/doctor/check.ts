@@ -17,6 +17,8 @@ export interface DoctorContext {
   readonly clockOffsetNowMs: number;
   /** Where the kernel tells of processes and settings; /proc, or a folder of a test. */
   readonly proc: string;
+  /** Where its devices are; /dev, or a folder of a test. */
+  readonly dev: string;
   readonly signal: AbortSignal;
 }
 

@@ -30,9 +30,9 @@ export const checkVersions: DoctorCheck = async ({ qemuVersion }) => {
 };
 
 /** `background-snapshot` of an unprivileged QEMU needs one of the two (Linux' admin-guide/mm/userfaultfd.rst). */
-export const checkUserfaultfd: DoctorCheck = async ({ proc }) => {
+export const checkUserfaultfd: DoctorCheck = async ({ proc, dev }) => {
   const setting = await readText(join(proc, 'sys/vm/unprivileged_userfaultfd'));
-  const device = await isThere('/dev/userfaultfd');
+  const device = await isThere(join(dev, 'userfaultfd'));
   if (setting?.trim() === '1' || device) {
     return healthy(
       'userfaultfd',

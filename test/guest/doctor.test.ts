@@ -1,0 +1,126 @@
+/** `host doctor` on a host that was really brought into each state; the states that it cannot be brought into have unit tests. */
+import assert from 'node:assert/strict';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdir, open, rm, statfs, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { promisify } from 'node:util';
+import type { Client } from '@corral/api/client.gen';
+import type { DoctorFinding } from '@corral/api/schemas/host';
+import { succeeded } from '../support/operations.ts';
+import { TestHost } from '../support/test-host.ts';
+
+const execute = promisify(execFile);
+
+const MiB = 2 ** 20;
+
+async function finding(client: Client, check: string): Promise<DoctorFinding> {
+  const { findings } = await client.host.doctor();
+  return findings.find((found) => found.check === check)!;
+}
+
+/** A process that does nothing, under the name and the arguments of another. */
+function disguised(
+  name: string,
+  args: readonly string[],
+  fd: number | 'ignore' = 'ignore',
+): AsyncDisposable & {
+  readonly pid: number;
+} {
+  const child: ChildProcess = spawn('tail', ['-f', '/dev/null', ...args], {
+    argv0: name,
+    stdio: ['ignore', 'ignore', 'ignore', fd],
+  });
+  const ended = once(child, 'exit');
+  return {
+    pid: child.pid!,
+    [Symbol.asyncDispose]: async () => {
+      child.kill('SIGKILL');
+      await ended;
+    },
+  };
+}
+
+describe('the doctor finds', () => {
+  it('a program that has a file of a VM open, as long as it has', async () => {
+    await using host = await TestHost.start();
+    const { client } = host;
+    await succeeded(client, client.vm.create({ name: 'a', disks: [{ name: 'data', sizeBytes: MiB }] }));
+    const { path } = (await client.vm.show('a')).disks[0]!;
+    {
+      await using file = await open(path, 'r');
+      await using scanner = disguised('scanner', [], file.fd);
+      const found = await finding(client, 'foreign-openers');
+      assert.equal(found.severity, 'error');
+      assert.ok(found.things.some((thing) => thing === `tail (process ${scanner.pid}) has ${path}`));
+      assert.match(found.fix!, /exclude/);
+    }
+    assert.equal((await finding(client, 'foreign-openers')).severity, 'ok');
+  });
+
+  it('a device, folders and processes that belong to no VM', async () => {
+    await using host = await TestHost.start();
+    const { client, data } = host;
+    assert.equal((await finding(client, 'left-overs')).severity, 'ok');
+    const id = crypto.randomUUID();
+    const tap = `ct${randomBytes(6).toString('hex')}`;
+    {
+      await using stack = new AsyncDisposableStack();
+      await execute('ip', ['tuntap', 'add', 'dev', tap, 'mode', 'tap']);
+      stack.defer(async () => void (await execute('ip', ['link', 'delete', tap])));
+      for (const parent of ['vms', 'run']) {
+        await mkdir(join(data, parent, id));
+        stack.defer(() => rm(join(data, parent, id), { recursive: true }));
+      }
+      const qemu = stack.use(disguised('qemu-system-x86_64', [`${data}/vms/${id}`]));
+      const found = await finding(client, 'left-overs');
+      assert.equal(found.severity, 'warning');
+      const expected = [
+        `QEMU process ${qemu.pid}`,
+        join(data, 'vms', id),
+        join(data, 'run', id),
+        `network device ${tap}`,
+      ];
+      assert.deepEqual(
+        expected.filter((thing) => !found.things.includes(thing)),
+        [],
+      );
+      assert.match(found.fix!, /"kill"/);
+    }
+    assert.equal((await finding(client, 'left-overs')).severity, 'ok');
+  });
+
+  it('that little space is left', async () => {
+    await using host = await TestHost.start({ volumeBytes: 256 * MiB });
+    const { client, data } = host;
+    assert.equal((await finding(client, 'space')).severity, 'ok');
+    const { bavail, bsize } = await statfs(data);
+    await writeFile(join(data, 'filler'), Buffer.alloc(bavail * bsize - 8 * MiB));
+    const found = await finding(client, 'space');
+    assert.deepEqual([found.severity, found.things], ['error', [data]]);
+    assert.match(found.fix!, /Free some space/);
+    await rm(join(data, 'filler'));
+    assert.equal((await finding(client, 'space')).severity, 'ok');
+  });
+
+  it('that the daemon may open few files', async () => {
+    await using host = await TestHost.start();
+    const { client, daemonPid } = host;
+    const limit = async (soft: number): Promise<void> =>
+      void (await execute('prlimit', [`--pid=${daemonPid}`, `--nofile=${soft}:`]));
+    await limit(4096);
+    assert.equal((await finding(client, 'limits')).severity, 'ok');
+    await limit(1024);
+    assert.match((await finding(client, 'limits')).detail, /1024 files/);
+  });
+
+  it('what this host accelerates with, as it shows itself', async () => {
+    await using host = await TestHost.start();
+    const { accelerator } = await host.client.host.show();
+    const found = await finding(host.client, 'accelerator');
+    assert.equal(found.severity, accelerator.kind === 'kvm' ? 'ok' : 'warning');
+    assert.ok(found.detail.includes(accelerator.reason));
+  });
+});
