@@ -98,6 +98,19 @@ test('a lost index is made again from the packs', async () => {
   assert.deepEqual([report.problems, report.harmed], [[], []]);
 });
 
+test('segments that are gone without a trace are made again from the packs too', async () => {
+  const { store, one, two } = await makeSample();
+  for (const name of [...store.objects.keys()]) if (name.startsWith('index/')) store.objects.delete(name);
+  await using repository = await Repository.open(store, options);
+  const result = await repair(repository.context);
+  assert.ok(result.relistedPacks > 0);
+  assert.deepEqual(result.harmed, []);
+  assert.ok((await restoreDisk(repository, one.id)).equals(first));
+  await restoreDisk(repository, two.id);
+  const report = await check(repository.context, { readData: true });
+  assert.deepEqual([report.problems, report.harmed], [[], []]);
+});
+
 test('a damaged state stops writing, not reading, until it is repaired', async () => {
   const { store, two } = await makeSample();
   {

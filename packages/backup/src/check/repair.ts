@@ -88,8 +88,11 @@ class Repair {
   async run(): Promise<RepairResult> {
     const options = { readData: true, signal: this.#signal };
     const first = await findProblems(this.#context, options);
+    // A segment that is simply gone shows only by what it leaves: packs that nobody lists, and points that miss blobs.
+    const isIndexLost = first.damagedSegments.size > 0 || first.report.harmed.length > 0;
+    const relistedPacks = await this.#relist(isIndexLost);
+    // After that: as long as a damaged segment lies there, a repair that was cut short is seen, and prune refuses.
     await this.#dropSegments(first.damagedSegments);
-    const relistedPacks = await this.#relist(first.damagedSegments.size > 0);
     // What the lost segments named is known again: look at all of it.
     const found = relistedPacks > 0 ? await findProblems(this.#context, options) : first;
     const salvagedBlobs = await this.#salvage(found);
