@@ -44,6 +44,18 @@ export const checkpointScenarios: Readonly<Record<string, Scenario>> = {
     prepare: withCheckpoints,
     begin: (client) => client.checkpoint.delete('a', 'two'),
   },
+  'vm.merge': {
+    prepare: withCheckpoints,
+    begin: async (client) => {
+      await succeeded(client, client.checkpoint.delete('a', 'one'));
+      const merges = await eventually(
+        'the merge has begun',
+        async () => (await client.operation.list({})).items.filter(({ kind }) => kind === 'vm.merge'),
+        ({ length }) => length > 0,
+      );
+      return merges[0]!;
+    },
+  },
   'checkpoint.export': {
     prepare: async (client, data) => {
       await rm(exportFolder(data), { recursive: true, force: true });
@@ -51,6 +63,18 @@ export const checkpointScenarios: Readonly<Record<string, Scenario>> = {
     },
     begin: (client, data) =>
       client.checkpoint.export('a', 'one', { directory: exportFolder(data), flatten: true }),
+  },
+  'vm.register': {
+    // In place and from VHDX: the folder is linked, a disk is converted, and the export is one no more.
+    prepare: async (client, data) => {
+      await rm(exportFolder(data), { recursive: true, force: true });
+      await withCheckpoints(client);
+      const request = { directory: exportFolder(data), format: 'vhdx' } as const;
+      await succeeded(client, client.checkpoint.export('a', 'one', request));
+      await succeeded(client, client.vm.stop('a'));
+      await succeeded(client, client.vm.delete('a', { ifMatch: '*' }));
+    },
+    begin: (client, data) => client.vm.register({ directory: exportFolder(data) }),
   },
 };
 

@@ -1,9 +1,17 @@
 /** The points at which an operation can be struck, of every step of every kind in the registry. */
 import { type AutostopActions, hostAutostop } from '@corral/host/autostart/autostop';
+import { backupDelete } from '@corral/host/backup/backup-delete';
+import type { BackupHost } from '@corral/host/backup/backup-host';
+import { backupRun } from '@corral/host/backup/backup-operation';
+import { vmFork } from '@corral/host/backup/fork-operation';
+import { type MergeHooks, vmMerge } from '@corral/host/chain/merge-operation';
 import { checkpointOperations } from '@corral/host/checkpoint/checkpoint-operations';
 import { type ImageHost, imageOperations } from '@corral/host/image/image-operations';
+import { vmRegister } from '@corral/host/registration/register-operation';
+import type { RepositoryConnections } from '@corral/host/repository/connections';
 import type { RepositoryHost } from '@corral/host/repository/repository-host';
 import { repositoryOperations } from '@corral/host/repository/repository-operations';
+import { referenceCreate, referenceDelete } from '@corral/host/tracking/reference-operations';
 import type { VmHost } from '@corral/host/vm/vm-host';
 import { vmOperations } from '@corral/host/vm/vm-operations';
 import type { VolumeHost } from '@corral/host/volume/volume-host';
@@ -32,16 +40,25 @@ const phases = ['before', 'after-run', 'after'] as const;
 export function registry(): OperationRegistry {
   const vms = vmOperations({} as VmHost);
   const checkpoints = checkpointOperations({} as VmHost);
+  const register = vmRegister({} as VmHost);
   const images = imageOperations({} as ImageHost);
   const autostop = hostAutostop({} as VmHost, {} as AutostopActions);
+  const backups = { host: {} } as BackupHost;
   const repositories = repositoryOperations({} as RepositoryHost);
   const volumes = volumeOperations({ volumes: {} } as VolumeHost);
   return new OperationRegistry([
     ...Object.values(vms),
     ...Object.values(checkpoints),
+    register,
     ...Object.values(images),
     ...Object.values(volumes),
     ...Object.values(repositories),
+    vmFork({} as VmHost),
+    backupRun(backups),
+    backupDelete({} as RepositoryConnections),
+    referenceCreate({} as VmHost),
+    referenceDelete({} as VmHost),
+    vmMerge({} as VmHost, {} as MergeHooks),
     autostop,
   ]);
 }

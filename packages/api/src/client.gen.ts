@@ -392,10 +392,27 @@ class VmTicketClient {
   }
 }
 
+class VmRegistrationClient {
+  readonly #caller: Caller;
+
+  constructor(caller: Caller) {
+    this.#caller = caller;
+  }
+
+  /** Report what of a VM does not fit this host, and change nothing. */
+  check(
+    body: Body<'vm.registration.check'>,
+    options: CallOptions = {},
+  ): Promise<Result<'vm.registration.check'>> {
+    return this.#caller.json<Result<'vm.registration.check'>>({ method: 'POST', path: '/v1/vms/register/check', body }, options);
+  }
+}
+
 class VmClient {
   readonly disk: VmDiskClient;
   readonly port: VmPortClient;
   readonly ticket: VmTicketClient;
+  readonly registration: VmRegistrationClient;
   readonly #caller: Caller;
 
   constructor(caller: Caller) {
@@ -403,6 +420,7 @@ class VmClient {
     this.disk = new VmDiskClient(caller);
     this.port = new VmPortClient(caller);
     this.ticket = new VmTicketClient(caller);
+    this.registration = new VmRegistrationClient(caller);
   }
 
   /** List the VMs, by name. */
@@ -536,6 +554,14 @@ class VmClient {
     options: CallOptions = {},
   ): Promise<Duplex> {
     return this.#caller.websocket({ method: 'GET', path: `/v1/vms/${part(vm)}/display`, query }, options);
+  }
+
+  /** Register a VM from its files: an export, or a folder whose host is gone. */
+  register(
+    body: Body<'vm.register'>,
+    options: CallOptions = {},
+  ): Promise<Result<'vm.register'>> {
+    return this.#caller.json<Result<'vm.register'>>({ method: 'POST', path: '/v1/vms/register', body }, options);
   }
 }
 

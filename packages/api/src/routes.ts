@@ -14,6 +14,7 @@ import { serviceRoutes } from './routes/service-routes.ts';
 import { tokenRoutes } from './routes/token-routes.ts';
 import { vmDiskRoutes } from './routes/vm-disk-routes.ts';
 import { vmPortRoutes } from './routes/vm-port-routes.ts';
+import { vmRegistrationRoutes } from './routes/vm-registration-routes.ts';
 import { vmRoutes } from './routes/vm-routes.ts';
 import { vmScreenRoutes } from './routes/vm-screen-routes.ts';
 import { volumeRoutes } from './routes/volume-routes.ts';
@@ -27,6 +28,7 @@ export const routes = {
   ...vmDiskRoutes,
   ...vmPortRoutes,
   ...vmScreenRoutes,
+  ...vmRegistrationRoutes,
   ...checkpointRoutes,
   ...referenceRoutes,
   ...backupRoutes,

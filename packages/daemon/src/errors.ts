@@ -6,6 +6,12 @@ export const daemonErrors = defineErrors('daemon', {
     'Wrong arguments',
     (p) => `${p.reason}\nUsage: corrald --data DIR [--listen HOST:PORT] [--name NODE]`,
   ),
+  'bad-data-directory': error<{ path: string; reason: string }>(
+    400,
+    'The data directory cannot be used',
+    (p) =>
+      `The data directory ${p.path} cannot be made or used (${p.reason}). Choose another --data directory, or see to it that it is a folder this user may write to.`,
+  ),
   'socket-in-use': error<{ path: string; holder: string }>(
     409,
     'Another daemon answers at the socket',

@@ -15,6 +15,7 @@ import { compactHistory } from '@corral/store/compact-history';
 import { openSqliteStore } from '@corral/store/sqlite-store';
 import { type Logger, pino } from 'pino';
 import packageJson from '../package.json' with { type: 'json' };
+import { daemonErrors } from './errors.ts';
 import { hostIdentity } from './host-identity.ts';
 import { startHttpServers } from './http/http-servers.ts';
 import { Tickets } from './http/tickets.ts';
@@ -39,7 +40,7 @@ const storeReserveBytes = 16 * 2 ** 20;
 async function run(options: DaemonOptions, log: Logger, stop: AbortSignal): Promise<void> {
   await using stack = new AsyncDisposableStack();
   const startedAt = new Date().toISOString();
-  await mkdir(options.dataDirectory, { recursive: true, mode: 0o711 });
+  await makeDataDirectory(options.dataDirectory);
   const store = stack.use(
     await openSqliteStore({
       file: join(options.dataDirectory, 'corral.db'),
@@ -151,6 +152,15 @@ async function thawGuests(host: VmHost, log: Logger): Promise<void> {
     log.error({ err: cause, vm: vm.name }, 'a guest that was left frozen does not answer'),
   );
   for (const { name } of thawed) log.warn({ vm: name }, 'its guest was left frozen by an earlier daemon');
+}
+
+/** @throws daemon.bad-data-directory */
+async function makeDataDirectory(path: string): Promise<void> {
+  try {
+    await mkdir(path, { recursive: true, mode: 0o711 });
+  } catch (cause) {
+    throw daemonErrors['bad-data-directory']({ path, reason: (cause as Error).message }, { cause });
+  }
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

@@ -275,6 +275,7 @@ export interface Services {
   readonly repositories: RepositoryService;
   readonly vms: VmService;
   readonly checkpoints: CheckpointService;
+  readonly registrations: RegistrationService;
   readonly references: ReferenceService;
   readonly backups: BackupService;
   readonly restores: RestoreService;

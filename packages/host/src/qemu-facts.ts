@@ -14,6 +14,8 @@ export interface QemuFacts {
   readonly version: string;
   /** What a new VM is pinned to: the newest Q35 machine. */
   readonly machineType: string;
+  /** Every machine type that it has, under all of its names. */
+  readonly machineTypes: ReadonlySet<string>;
   /** CPU models that this host can run with the accelerator. */
   readonly cpuModels: ReadonlySet<string>;
 }
@@ -84,6 +86,7 @@ async function ask(path: string, socket: string, signal: AbortSignal): Promise<Q
     path,
     version,
     machineType: machines.find((machine) => machine.alias === 'q35')!.name,
+    machineTypes: new Set(machines.flatMap(({ name, alias }) => (alias ? [name, alias] : [name]))),
     cpuModels: new Set(runnable.map(({ name }) => name)),
   };
 }

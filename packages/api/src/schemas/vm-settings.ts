@@ -30,6 +30,15 @@ export const LayerSeal = z.strictObject({
   modifiedNs: z.string().regex(/^\d{1,20}$/),
 });
 
+/** A disk of a backup, which stands below a disk until its content is copied (docs/design/0011-restore.md). */
+export const PointLayer = z.strictObject({
+  /** The connection to the repository. */
+  repositoryId: Id,
+  pointId: Id,
+  /** Its name in the backup. */
+  disk: Name,
+});
+
 /** A sealed layer below the one that is written to. */
 export const DiskLayer = z.strictObject({
   /** Names what the disk held when the layer was sealed, whatever file holds it now. */
@@ -38,8 +47,10 @@ export const DiskLayer = z.strictObject({
   path: z.string().min(1).max(4096),
   /** Belongs to an image: read by several VMs, merged into by none. */
   shared: z.boolean(),
-  /** Null while a merge writes to it. */
+  /** Null while a merge writes to it, and of a backup. */
   seal: LayerSeal.nullable(),
+  /** Not a file: `path` is the socket at which a process of Corral's serves the backup. */
+  point: PointLayer.optional(),
 });
 
 export const DiskSettings = z.strictObject({

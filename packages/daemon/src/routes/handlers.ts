@@ -18,6 +18,7 @@ import { screenHandlers } from './screen.ts';
 import { type DaemonIdentity, serviceHandlers } from './service.ts';
 import { tokenHandlers } from './token.ts';
 import { vmHandlers } from './vm.ts';
+import { vmRegistrationHandlers } from './vm-registration.ts';
 import { volumeHandlers } from './volume.ts';
 
 export interface HandlerOptions {
@@ -35,6 +36,7 @@ export function allHandlers({ services, tokens, tickets, metrics, identity }: Ha
     ...volumeHandlers(services.volumes),
     ...repositoryHandlers(services.repositories),
     ...vmHandlers(services.vms),
+    ...vmRegistrationHandlers(services.registrations),
     ...checkpointHandlers(services.checkpoints),
     ...referenceHandlers(services.references),
     ...backupHandlers(services.backups),

@@ -5,7 +5,10 @@ import type { Caller, PlainVmAction, VmService } from '../services.ts';
 import { hostPathsOf, hostPathsOfDisk, refuseHostPaths } from './host-paths.ts';
 import { operationDocument } from './operation-document.ts';
 
-type VmHandlers = Omit<HandlersOf<'vm'>, 'vm.ticket.create' | 'vm.console' | 'vm.display'>;
+type VmHandlers = Omit<
+  HandlersOf<'vm'>,
+  'vm.ticket.create' | 'vm.console' | 'vm.display' | 'vm.register' | 'vm.registration.check'
+>;
 
 export function vmHandlers(vms: VmService): VmHandlers {
   return {

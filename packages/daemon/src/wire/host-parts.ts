@@ -15,6 +15,7 @@ import { AgentChannels } from '@corral/host/guest/agent-channels';
 import { type ImageHost, imageOperations } from '@corral/host/image/image-operations';
 import { ImageRecords } from '@corral/host/image/image-record';
 import type { Logger } from '@corral/host/logger';
+import { vmRegister } from '@corral/host/registration/register-operation';
 import { repositoryOperations } from '@corral/host/repository/repository-operations';
 import type { RestoreHost } from '@corral/host/restore/restore-host';
 import { restoreOperations } from '@corral/host/restore/restore-operations';
@@ -120,6 +121,7 @@ export async function assembleHost(options: HostPartsOptions) {
   };
   const vms = vmOperations(host);
   const checkpoints = checkpointOperations(host);
+  const register = vmRegister(host);
   const merge = vmMerge(host, {
     saveChanges: (request, signal) => saveChanges(host, request.vmId, request.diskId, request, signal),
     rewriteFiles: async (vmId) => {
@@ -160,6 +162,7 @@ export async function assembleHost(options: HostPartsOptions) {
   const registry = new OperationRegistry([
     ...Object.values(vms),
     ...Object.values(checkpoints),
+    register,
     ...Object.values(images),
     ...Object.values(volumeKinds),
     ...Object.values(repositoryKinds),
@@ -184,6 +187,7 @@ export async function assembleHost(options: HostPartsOptions) {
     host,
     vms,
     checkpoints,
+    register,
     imageHost,
     images,
     volumeHost,

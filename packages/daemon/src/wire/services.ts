@@ -8,6 +8,7 @@ import { GuestService } from '@corral/host/guest/guest-service';
 import { HostService } from '@corral/host/host-service';
 import { ImageService } from '@corral/host/image/image-service';
 import { chooseCpuModel } from '@corral/host/qemu-facts';
+import { RegistrationService } from '@corral/host/registration/registration-service';
 import { RepositoryService } from '@corral/host/repository/repository-service';
 import { RestoreService } from '@corral/host/restore/restore-service';
 import { inspectDevice } from '@corral/host/storage/block-device';
@@ -67,6 +68,12 @@ export function makeServices(options: ServicesOptions): Services {
         const { kind } = await platform.accelerator();
         return { machineType: qemu.machineType, cpuModel: chooseCpuModel(qemu, kind) };
       },
+    }),
+    registrations: new RegistrationService({
+      host,
+      operation: parts.register,
+      start,
+      qemu: platform.qemu,
     }),
     checkpoints: new CheckpointService({ host, operations: parts.checkpoints, start }),
     volumes: new VolumeService({

@@ -47,7 +47,7 @@ export async function deleteTap(tap: string): Promise<void> {
   if (await interfaceExists(tap)) await runCommand('ip', ['link', 'delete', 'dev', tap]);
 }
 
-async function interfaceExists(name: string, kind?: 'bridge'): Promise<boolean> {
+export async function interfaceExists(name: string, kind?: 'bridge'): Promise<boolean> {
   try {
     await access(`/sys/class/net/${name}${kind ? `/${kind}` : ''}`);
     return true;

@@ -57,6 +57,9 @@ export async function pruneDiskFolder(diskPath: string): Promise<void> {
  */
 export async function removeVmFolders({ directory, volumes }: Surroundings, id: string): Promise<void> {
   for (const folder of await volumes.foldersOf(id)) await rm(folder, { recursive: true, force: true });
+  const home = await volumes.linkedHome(id);
+  // A VM that was registered in place lies in a folder of its own; those on volumes are gone by now.
+  if (home !== null && (await volumes.mayWriteTo(home))) await rm(home, { recursive: true, force: true });
   // Of a link only the link itself goes.
   await rm(directory.vm(id).folder, { recursive: true, force: true });
 }

@@ -181,6 +181,12 @@ export class Volumes {
     return folders;
   }
 
+  /** Whether this host may change what lies there: outside of all volumes it is the administrator's folder. */
+  async mayWriteTo(path: string): Promise<boolean> {
+    const volume = volumeOf(await this.records.list(), path);
+    return volume === null || (await this.standing(volume)).state === 'held';
+  }
+
   /** The folder of a VM that is not at home in the data directory. */
   linkedHome(vmId: string): Promise<string | null> {
     return linkedHome(this.directory, vmId);

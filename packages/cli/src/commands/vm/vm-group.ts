@@ -9,6 +9,10 @@ export const vmGroup: CommandGroup = {
   ],
   commands: {
     create: { summary: 'Create a VM', load: async () => (await import('./vm-create.ts')).vmCreate },
+    register: {
+      summary: 'Bring back a VM from its files',
+      load: async () => (await import('./vm-register.ts')).vmRegister,
+    },
     list: { summary: 'List the VMs', load: async () => (await import('./vm-list.ts')).vmList },
     show: { summary: 'Show a VM', load: async () => (await import('./vm-show.ts')).vmShow },
     start: {
