@@ -116,6 +116,11 @@ for (const sample of samples) {
       assert.deepEqual([problems.filter(({ kind }) => kind === 'corruption'), chainProblem], [[], undefined]);
       if (sample.parent) await assertRejects(() => inspectForeign(path), 'disk.foreign-refused');
       else assert.equal((await inspectForeign(path)).info.sizeBytes, layers[0]!.info.sizeBytes);
+      const proved = await inspectForeign(path, { provedParents: true });
+      assert.deepEqual(
+        proved.files,
+        layers.map((layer) => layer.path),
+      );
       assert.equal((await hashDisk(path)).sha256, sample.sha256);
       const converted = join(folder, 'converted.qcow2');
       await convertDisk(path, converted, { format: 'qcow2', extendedL2: true });

@@ -33,6 +33,8 @@ export interface ForeignImage {
 }
 
 const defaultMaxBytes = 2 ** 46;
+/** Hyper-V makes 50 checkpoints at most. Each file of a chain may take tens of MiB for its tables. */
+const maxForeignDepth = 64;
 
 /**
  * Opens the image read-only and refuses what would make it depend on, or reveal, anything else.
@@ -46,6 +48,8 @@ export async function openForeign(path: string, options: ForeignOptions = {}): P
   try {
     for await (const layer of walkForeign(path, format, options)) {
       layers.push(layer);
+      if (layers.length > maxForeignDepth)
+        throw diskErrors['chain-too-deep']({ path, depth: maxForeignDepth });
       refuseUnproved(path, layer, options);
     }
     refuseSize(path, layers[0]!.disk.info.sizeBytes, options.maxBytes ?? defaultMaxBytes);

@@ -248,6 +248,18 @@ describe('the first look at a foreign image', () => {
       }));
   }
 
+  test('follows no chain without end', () =>
+    withFolder(async (folder) => {
+      const paths = Array.from({ length: 66 }, (_, index) => join(folder, `${index}.vhdx`));
+      await createDisk(paths[0]!, { format: 'vhdx', sizeBytes: MiB });
+      for (const [index, path] of paths.slice(1).entries()) {
+        await createDisk(path, { format: 'vhdx', parent: paths[index]! });
+      }
+      assert.equal((await inspectForeign(paths[63]!, { provedParents: true })).files.length, 64);
+      const tooLong = () => inspectForeign(paths[64]!, { provedParents: true });
+      await assertRejects(tooLong, 'disk.chain-too-deep');
+    }));
+
   test('follows no parent that has only a name', () =>
     withFolder(async (folder) => {
       const [, , top] = await threeLayers(folder, 'qcow2');

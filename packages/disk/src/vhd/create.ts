@@ -8,6 +8,7 @@ import { type BlockFile, DiskFile } from '../file.ts';
 import { dynamicHeaderBytes, encodeDynamicHeader, type LocatorEntry } from './dynamic-header.ts';
 import { encodeFooter, footerBytes, maxSizeBytes, newFooter, sectorBytes, vhdType } from './footer.ts';
 import { type EncodedParent, encodeParent, locatorSpace } from './parent-locator.ts';
+import { maxTableBytes } from './structure.ts';
 
 const headerOffset = footerBytes;
 const locatorsOffset = headerOffset + dynamicHeaderBytes;
@@ -66,6 +67,7 @@ function layoutFor(options: CreateOptions): Layout {
   if (options.extendedL2) throw refuse('it has no subclusters', 'Choose qcow2.');
   const blockBytes = blockSize(variant, options.blockBytes);
   const blocks = Math.ceil(sizeBytes / blockBytes);
+  if (variant !== 'fixed') refuseLongTable(blocks);
   const parent = options.parent && encodeParent(options.parent);
   const locators: LocatorEntry[] = [];
   let at = locatorsOffset;
@@ -76,6 +78,12 @@ function layoutFor(options: CreateOptions): Layout {
   }
   const tableBytes = Math.ceil((blocks * 4) / sectorBytes) * sectorBytes;
   return { variant, sizeBytes, blockBytes, blocks, parent, locators, tableOffset: at, tableBytes };
+}
+
+/** What is written must be readable again. @throws disk.unsupported-option */
+export function refuseLongTable(blocks: number): void {
+  if (blocks * 4 <= maxTableBytes) return;
+  throw refuse(`a table of ${blocks} blocks is more than a reader takes`, 'Convert it to larger blocks.');
 }
 
 function blockSize(variant: DiskVariant, asked: number | undefined): number {

@@ -4,7 +4,7 @@ import type { ResizeOptions, SignalOptions } from '../disk.ts';
 import { diskErrors } from '../errors.ts';
 import { type BlockFile, DiskFile } from '../file.ts';
 import { BlockMap } from './block-map.ts';
-import { checkSize } from './create.ts';
+import { checkSize, refuseLongTable } from './create.ts';
 import { dynamicHeaderBytes, switchTable } from './dynamic-header.ts';
 import { encodeFooter, footerBytes, geometryOf, sectorBytes, type VhdFooter } from './footer.ts';
 import { type DynamicStructure, readVhdStructure, type VhdStructure } from './structure.ts';
@@ -85,9 +85,10 @@ async function grow(
   sizeBytes: number,
   options: SignalOptions,
 ): Promise<void> {
+  const blocks = Math.ceil(sizeBytes / map.blockBytes);
+  refuseLongTable(blocks);
   await clearLastBlock(map);
   const { end } = await occupancy(map, options);
-  const blocks = Math.ceil(sizeBytes / map.blockBytes);
   const tableBytes = Math.ceil((blocks * 4) / sectorBytes) * sectorBytes;
   if (blocks === map.blocks) return writeFooters(file, structure.footer, sizeBytes, end);
   // The longer table goes behind everything, in front of the footer; nothing points to it yet.

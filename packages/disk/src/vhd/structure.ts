@@ -16,7 +16,7 @@ import {
 import { readParentLink } from './parent-locator.ts';
 
 /** The table is kept in memory once it is needed: 4 MiB for 2 TiB in blocks of 2 MiB. */
-const maxTableBytes = 64 * 2 ** 20;
+export const maxTableBytes = 64 * 2 ** 20;
 const minBlockBytes = 4096;
 /** What 32-bit sector numbers can reach. */
 const maxReadableBytes = 2 ** 32 * sectorBytes;

@@ -1,4 +1,7 @@
-import { diskConformance } from '../disk-conformance.ts';
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { assertRejects, diskConformance, withFolder } from '../disk-conformance.ts';
 import { vhdDriver } from './driver.ts';
 
 const KiB = 2 ** 10;
@@ -33,3 +36,17 @@ diskConformance({
   sizeBytes: 300 * KiB - 512,
   options: { blockBytes: 64 * KiB, parent },
 });
+
+test('no table becomes longer than what is read', () =>
+  withFolder(async (folder) => {
+    const path = join(folder, 'disk.vhd');
+    const small = { blockBytes: 65_536 };
+    const GiB = 2 ** 30;
+    await (await driver.create(path, { sizeBytes: 1024 * GiB, ...small })).close();
+    await assertRejects(() => driver.resize(path, 1025 * GiB), 'disk.unsupported-option');
+    await using disk = await driver.open(path, { readOnly: true });
+    assert.equal(disk.info.sizeBytes, 1024 * GiB);
+    assert.throws(() => driver.plan({ sizeBytes: 1025 * GiB, ...small }), {
+      code: 'disk.unsupported-option',
+    });
+  }));
