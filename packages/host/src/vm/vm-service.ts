@@ -18,6 +18,7 @@ import { disksFolder, vmsFolder } from '../volume/placement.ts';
 import { localName } from '../volume/volume-record.ts';
 import { requireRoom } from './disk-space.ts';
 import { plannedDisks } from './operations/create.ts';
+import { patched } from './operations/set.ts';
 import { pendingRestart } from './pending-restart.ts';
 import { type ImageFacts, type PlanFacts, planDisk, planPort, planVm, type SourceFacts } from './plan-vm.ts';
 import { requireLegal, type VmHost } from './vm-host.ts';
@@ -109,6 +110,8 @@ export class VmService {
     const taken = patch.name === undefined ? null : await this.#host.records.find(patch.name);
     if (taken && taken.settings.id !== record.settings.id)
       throw vmErrors['name-taken']({ name: patch.name! });
+    // Refused at once where it can be known; the operation looks again.
+    patched(record.settings, { patch, generation }, false);
     return this.#start('set', { ...target(record), generation, patch }, caller);
   }
 

@@ -44,6 +44,8 @@ export function vmSet(host: VmHost) {
           }));
           return { generation: settings.generation };
         },
+        // One transaction: what it refuses it has not changed, so there is nothing to take back.
+        undo: async () => undefined,
       },
       {
         name: 'write-file',
@@ -71,7 +73,11 @@ async function tell(host: VmHost, input: VmSetInput, record: VmRecord, pending: 
 }
 
 /** @throws vm.changed when somebody was faster; vm.bad-boot-device */
-function patched(settings: VmSettings, input: VmSetInput, repeated: boolean): VmSettings {
+export function patched(
+  settings: VmSettings,
+  input: Pick<VmSetInput, 'patch' | 'generation'>,
+  repeated: boolean,
+): VmSettings {
   const next: VmSettings = {
     ...settings,
     ...withoutUndefined(input.patch),
