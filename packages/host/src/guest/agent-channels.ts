@@ -11,6 +11,8 @@ export interface AgentOf {
 export class AgentChannels {
   readonly #directory: DataDirectory;
   readonly #agents = new Map<string, GuestAgent>();
+  readonly #closing = new AbortController();
+  readonly #background = new Set<Promise<void>>();
   readonly #lent = new Set<string>();
 
   constructor(directory: DataDirectory) {
@@ -49,7 +51,15 @@ export class AgentChannels {
     await agent?.close();
   }
 
+  /** Work with an agent that nobody waits for. @param work never rejects; ends soon when its signal aborts */
+  inBackground(work: (closing: AbortSignal) => Promise<void>): void {
+    const running = work(this.#closing.signal).finally(() => this.#background.delete(running));
+    this.#background.add(running);
+  }
+
   async close(): Promise<void> {
+    this.#closing.abort();
+    await Promise.all(this.#background);
     await Promise.all([...this.#agents.keys()].map((id) => this.release(id)));
   }
 }

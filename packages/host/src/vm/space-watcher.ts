@@ -1,5 +1,6 @@
 /** Lets a guest go on that was paused because its volume was full, as soon as there is space again. */
 import { delay } from '@corral/core/abort';
+import { followHostClock } from '../guest/guest-clock.ts';
 import type { Logger } from '../logger.ts';
 import { freeBytes } from '../storage/free-space.ts';
 import type { VmHost } from './vm-host.ts';
@@ -29,4 +30,5 @@ async function resumeIfSpace(host: VmHost, id: string, diskName: string): Promis
   await qmp.execute('cont');
   await host.supervisor.refresh(id);
   await host.emit('vm.resumed', subject(record));
+  followHostClock(host, record.settings);
 }

@@ -8,6 +8,7 @@ import { defineOperation, type Operation } from '@corral/operation/operation';
 import type { QmpClient } from '@corral/qmp/qmp-client';
 import { z } from 'zod';
 import { vmErrors } from '../../errors.ts';
+import { followHostClock } from '../../guest/guest-clock.ts';
 import { monitorOf, requireLegal, type VmHost } from '../vm-host.ts';
 import { subject } from '../vm-supervisor.ts';
 import type { VmTarget } from './start.ts';
@@ -21,6 +22,7 @@ function command(
   verb: string,
   send: (qmp: QmpClient, signal: AbortSignal) => Promise<unknown>,
   event: 'vm.paused' | 'vm.resumed' | 'vm.reset',
+  afterwards: (vm: VmTarget) => void = () => undefined,
 ): Operation<VmTarget> {
   return defineOperation<VmTarget, { [step: string]: null }>({
     kind: `vm.${action}`,
@@ -39,6 +41,7 @@ function command(
           await send(await monitorOf(host, input.id, signal), signal);
           await host.supervisor.refresh(input.id);
           await host.emit(event, subject(record));
+          afterwards(input);
           return null;
         },
       },
@@ -59,6 +62,7 @@ export function vmResume(host: VmHost): Operation<VmTarget> {
     'Resume',
     (qmp, signal) => qmp.execute('cont', {}, { signal }),
     'vm.resumed',
+    (vm) => followHostClock(host, vm),
   );
 }
 

@@ -6,6 +6,7 @@ import type { QmpClient } from '@corral/qmp/qmp-client';
 import { z } from 'zod';
 import { checkSeals } from '../../chain/check-seals.ts';
 import { vmErrors } from '../../errors.ts';
+import { followHostClock } from '../../guest/guest-clock.ts';
 import { checkFiles, cleanUpRun, prepareRun, spawnQemu } from '../launch.ts';
 import { requireMemory } from '../memory-budget.ts';
 import { checkMemoryFile, restoreMemory } from '../memory-stream.ts';
@@ -94,8 +95,9 @@ export function vmStart(host: VmHost) {
       {
         name: 'run',
         pivot: true,
-        run: async ({ input, signal }) => {
+        run: async ({ input, result, signal }) => {
           await runGuest(host, input.id, input.paused ?? false, signal);
+          if (result('check').fromSaved && !input.paused) followHostClock(host, input);
           return null;
         },
       },
