@@ -6,6 +6,7 @@ import type { Client } from '@corral/api/client.gen';
 import { VmSettings } from '@corral/api/schemas/vm-settings';
 import { eventually, succeeded } from '../support/operations.ts';
 import { processesOf } from '../support/processes.ts';
+import { layersWhole } from './backup-scenarios.ts';
 import { checkpointsWhole } from './checkpoint-scenarios.ts';
 import { repositoriesWhole } from './repository-scenarios.ts';
 import { volumesWhole } from './volume-scenarios.ts';
@@ -59,6 +60,7 @@ export async function nothingLeftOver(client: Client, data: string, daemonPid: n
     const file = VmSettings.parse(JSON.parse(readFileSync(join(folder, 'vm.json'), 'utf8')));
     assert.equal(file.generation, generation, 'the settings file is that of the store');
     await checkpointsWhole(client, data, id);
+    await layersWhole(client, data, id);
     const saved = readdirSync(folder).filter((name) => name.startsWith('saved-memory'));
     assert.deepEqual(saved, state === 'saved' ? ['saved-memory'] : [], 'memory of a saved VM, and no other');
   }

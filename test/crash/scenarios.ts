@@ -8,6 +8,7 @@ import type { Client } from '@corral/api/client.gen';
 import type { Operation } from '@corral/api/schemas/operation';
 import { createDisk } from '@corral/disk/verbs/create-disk';
 import { succeeded } from '../support/operations.ts';
+import { backupScenarios } from './backup-scenarios.ts';
 import { checkpointScenarios } from './checkpoint-scenarios.ts';
 import { repositoryScenarios } from './repository-scenarios.ts';
 import { volumeScenarios } from './volume-scenarios.ts';
@@ -98,6 +99,7 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
     prepare: async () => undefined,
     begin: (client) => client.image.build({ recipe: 'micro' }),
   },
+  ...backupScenarios,
   ...checkpointScenarios,
   ...volumeScenarios,
   ...repositoryScenarios,

@@ -1,0 +1,74 @@
+/** What operations of backups and reference points need before they can be begun, and what they may not leave behind. */
+import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import type { Client } from '@corral/api/client.gen';
+import { succeeded } from '../support/operations.ts';
+import type { Scenario } from './scenarios.ts';
+
+/** Nobody answers in a machine without a system: its agent is not asked. */
+const request = { repository: 'vault', consistency: 'crash' } as const;
+
+async function machineAndVault(client: Client, data: string): Promise<void> {
+  const path = join(data, 'place-vault');
+  await rm(path, { recursive: true, force: true });
+  const secret = { keyFile: Buffer.alloc(32, 'k').toString('base64') };
+  await succeeded(
+    client,
+    client.repository.create({ name: 'vault', place: { kind: 'directory', path }, secret }),
+  );
+  await succeeded(
+    client,
+    client.vm.create({
+      name: 'a',
+      memoryBytes: 64 * 2 ** 20,
+      disks: [{ name: 'data', sizeBytes: 2 ** 25, filesystem: 'ext4' }],
+    }),
+  );
+  await succeeded(client, client.vm.start('a'));
+}
+
+async function backedUp(client: Client, data: string): Promise<void> {
+  await machineAndVault(client, data);
+  await succeeded(client, client.backup.run('a', { ...request, name: 'first' }));
+}
+
+async function referenced(client: Client, data: string): Promise<void> {
+  await machineAndVault(client, data);
+  for (const name of ['old', 'monday', 'new']) {
+    await succeeded(client, client.reference.create('a', { name, consistency: 'crash' }));
+  }
+}
+
+export const backupScenarios: Readonly<Record<string, Scenario>> = {
+  'backup.run': { prepare: backedUp, begin: (client) => client.backup.run('a', request) },
+  'vm.fork': { prepare: backedUp, begin: (client) => client.backup.run('a', request) },
+  'backup.delete': { prepare: backedUp, begin: (client) => client.backup.delete('first', {}) },
+  'reference.create': {
+    prepare: machineAndVault,
+    begin: (client) => client.reference.create('a', { name: 'monday', consistency: 'crash' }),
+  },
+  'reference.delete': { prepare: referenced, begin: (client) => client.reference.delete('a', 'monday') },
+};
+
+/** Every layer of a VM without checkpoints is in its chain, and every file of changes is needed. */
+export async function layersWhole(client: Client, data: string, id: string): Promise<void> {
+  const { disks } = await client.vm.show(id);
+  if ((await client.checkpoint.list(id, {})).items.length > 0) return;
+  const chains = disks.flatMap(({ path, parents }) => [path, ...parents.map((layer) => layer.path)]);
+  const folder = join(data, 'vms', id, 'disks');
+  // A disk may lie on another volume, and a layer may be that of an image.
+  const inside = (path: string) => path.startsWith('disks/') || path.startsWith(`${folder}/`);
+  const own = chains.filter(inside).map((path) => basename(path));
+  const files = readdirSync(folder);
+  assert.deepEqual(files.sort(), own.sort(), 'a file for each layer, and no other');
+  const { items: references } = await client.reference.list(id, {});
+  const bound = 1 + 2 * references.length;
+  for (const { name, parents } of disks) {
+    assert.ok(
+      parents.length <= bound,
+      `${name}: ${parents.length} layers for ${references.length} references`,
+    );
+  }
+}
