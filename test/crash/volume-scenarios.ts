@@ -16,7 +16,7 @@ async function emptyPlace(_client: Client, data: string): Promise<void> {
   await mkdir(place(data), { mode: 0o755 });
 }
 
-async function added(client: Client, data: string): Promise<void> {
+export async function addedVolume(client: Client, data: string): Promise<void> {
   await emptyPlace(client, data);
   await succeeded(client, client.volume.add({ name: 'v', path: place(data) }));
 }
@@ -43,9 +43,12 @@ export const volumeScenarios: Readonly<Record<string, Scenario>> = {
     prepare: ownedByAnother,
     begin: (client, data) => client.volume.seize('v', { path: place(data) }),
   },
-  'volume.set': { prepare: added, begin: (client) => client.volume.update('v', { reserveBytes: 4096 }) },
-  'volume.remove': { prepare: added, begin: (client) => client.volume.remove('v') },
-  'volume.release': { prepare: added, begin: (client) => client.volume.release('v') },
+  'volume.set': {
+    prepare: addedVolume,
+    begin: (client) => client.volume.update('v', { reserveBytes: 4096 }),
+  },
+  'volume.remove': { prepare: addedVolume, begin: (client) => client.volume.remove('v') },
+  'volume.release': { prepare: addedVolume, begin: (client) => client.volume.release('v') },
 };
 
 /** The owner file says what the host believes, and nothing half-made lies beside it. */
@@ -63,5 +66,10 @@ export async function volumesWhole(client: Client, data: string): Promise<void> 
     : null;
   const known = volumes.find(({ path }) => path === root);
   const owned = file?.owner?.id === local?.owner?.id;
+  const ids = new Set((await client.vm.list({})).items.map(({ id }) => id));
+  for (const folder of [join(data, 'corral/vms'), join(root, 'corral/vms')]) {
+    const strangers = existsSync(folder) ? readdirSync(folder).filter((id) => !ids.has(id)) : [];
+    assert.deepEqual(strangers, [], `no folder in ${folder} without its VM`);
+  }
   assert.equal(known?.state === 'held', owned, 'the host knows the volumes that are its own, and no other');
 }
