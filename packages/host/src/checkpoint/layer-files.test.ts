@@ -1,0 +1,43 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { sampleCheckpoint, sampleState, vmOn } from '../testing/sample-chains.ts';
+import { layerPathsOf, unheld } from './layer-files.ts';
+import { topForks } from './operations/delete-checkpoint.ts';
+
+const processOf = (settings: ReturnType<typeof vmOn>) => ({
+  pid: 1,
+  startTime: 1,
+  bootId: '',
+  startedAt: '',
+  accelerator: 'tcg' as const,
+  applied: settings,
+});
+
+test('files of a branch that goes are those that nobody else holds', () => {
+  const gone = vmOn(['c', 'b', 'a']);
+  const state = sampleState(vmOn(['d', 'a']), [sampleCheckpoint('one', ['b', 'a'])]);
+  assert.deepEqual(unheld(state, layerPathsOf(gone)), ['disks/c.qcow2']);
+});
+
+test('a file that a merge has given to another state is held', () => {
+  const state = sampleState(vmOn(['d']), []);
+  const merged = {
+    ...state.vm.settings,
+    disks: state.vm.settings.disks.map((disk) => ({ ...disk, path: 'disks/a.qcow2' })),
+  };
+  assert.deepEqual(unheld(sampleState(merged, []), ['disks/a.qcow2', 'disks/d.qcow2']), ['disks/d.qcow2']);
+});
+
+test('the top of a running VM is put above what would otherwise be merged with it, once', () => {
+  const settings = vmOn(['b', 'a']);
+  const state = sampleState(settings, [], { process: processOf(settings) });
+  const [fork, ...more] = topForks(state, 'operation');
+  assert.deepEqual([fork?.sealedId, more.length], ['b', 0]);
+  const again = sampleState(vmOn([fork!.id, 'b', 'a']), [], { process: processOf(settings) });
+  assert.deepEqual(
+    topForks(again, 'operation').map(({ id, sealedId }) => [id, sealedId]),
+    [[fork!.id, 'b']],
+    'a second try finishes the first',
+  );
+  assert.deepEqual(topForks(sampleState(settings, [sampleCheckpoint('one', ['a'])]), 'operation'), []);
+});
