@@ -2,7 +2,7 @@
  * What each kind of operation needs before it can be begun, and how it is begun. The kinds and their steps come from
  * the registry: a kind without a scenario fails the suite.
  */
-import { writeFile } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Client } from '@corral/api/client.gen';
 import type { Operation } from '@corral/api/schemas/operation';
@@ -48,18 +48,26 @@ const rawFile = (data: string): string => join(data, 'source.raw');
 
 const writeRawFile = (_client: Client, data: string) => writeFile(rawFile(data), Buffer.alloc(2 ** 20, 7));
 
+const foreignFile = (data: string) => join(data, 'foreign.vhdx');
+
+/** Repeatable: a scenario is prepared again where the last one left the host. */
+const writeForeignDisk = async (_client: Client, data: string) => {
+  await rm(foreignFile(data), { force: true });
+  await createDisk(foreignFile(data), { format: 'vhdx', sizeBytes: 2 ** 24 });
+};
+
 const importImage = (client: Client, data: string) =>
   client.image.import({ name: 'b', path: rawFile(data), format: 'raw' });
 
 export const scenarios: Readonly<Record<string, Scenario>> = {
   'vm.create': {
-    prepare: (_, data) => createDisk(join(data, 'foreign.vhdx'), { format: 'vhdx', sizeBytes: 2 ** 24 }),
+    prepare: writeForeignDisk,
     begin: (client, data) =>
       client.vm.create({
         ...machine,
         disks: [
           { name: 'data', sizeBytes: 2 ** 24, filesystem: 'ext4' },
-          { name: 'foreign', from: join(data, 'foreign.vhdx') },
+          { name: 'foreign', from: foreignFile(data) },
         ],
         start: true,
       }),
