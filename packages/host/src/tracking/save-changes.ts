@@ -6,7 +6,8 @@ import { rm } from 'node:fs/promises';
 import { derivedId } from '@corral/core/ids';
 import type { Merge } from '../chain/chain.ts';
 import type { ChainRecords, ChainState } from '../chain/chain-records.ts';
-import { diskIdsOf } from '../chain/chain-records.ts';
+import { diskIdsOf, holdersOf } from '../chain/chain-records.ts';
+import { layerForest } from '../chain/layer-forest.ts';
 import type { DataDirectory } from '../data-directory.ts';
 import type { EdgeRecord } from './edge-record.ts';
 import { readExtentsFile, writeExtentsFile } from './extents-file.ts';
@@ -41,6 +42,33 @@ export async function saveChangesOf(
 ): Promise<void> {
   // The layer that the present writes to goes away as it is: no reference point can name it.
   await save(host, vmId, diskId, layerIds, ({ upper }) => upper.seal !== null, signal);
+}
+
+/**
+ * Before holders of chains go away, and with them the layers that nobody else holds: an applied checkpoint's abandoned
+ * present, a deleted branch.
+ *
+ * @param after the state as it will be
+ */
+export async function saveVanishing(
+  host: TrackingHost,
+  vmId: string,
+  after: (state: ChainState) => ChainState,
+  signal: AbortSignal,
+): Promise<void> {
+  const state = await host.chainRecords.read(vmId);
+  if (state.references.length === 0) return;
+  const later = after(state);
+  for (const diskId of diskIdsOf(state)) {
+    const stay = layerForest(holdersOf(later, diskId));
+    const going = [...layerForest(holdersOf(state, diskId)).keys()].filter((id) => !stay.has(id));
+    await saveChangesOf(host, vmId, diskId, new Set(going), signal);
+  }
+}
+
+/** Without the present's chains: as if all its disks were thrown away. Pure. */
+export function withoutPresent(state: ChainState): ChainState {
+  return { ...state, vm: { ...state.vm, settings: { ...state.vm.settings, disks: [] } } };
 }
 
 async function save(

@@ -9,6 +9,7 @@ import { chainOf } from '../../chain/chain.ts';
 import { makeOverlays, removeOverlays } from '../../chain/fork.ts';
 import { brokenSeal } from '../../chain/seal.ts';
 import { checkpointErrors } from '../../errors.ts';
+import { saveVanishing, withoutPresent } from '../../tracking/save-changes.ts';
 import { requireLegal, rewriteSettingsFile, type VmHost } from '../../vm/vm-host.ts';
 import type { VmRecord } from '../../vm/vm-record.ts';
 import { subject } from '../../vm/vm-supervisor.ts';
@@ -87,7 +88,9 @@ export function checkpointApply(host: VmHost) {
       },
       {
         name: 'switch',
-        run: async ({ input, operationId }) => {
+        run: async ({ input, operationId, signal }) => {
+          // What the abandoned present says of changes goes with its layers.
+          await saveVanishing(host, input.vmId, withoutPresent, signal);
           await switchTo(host, input, operationId);
           return null;
         },

@@ -14,6 +14,7 @@ import {
   withFork,
 } from '../../chain/fork.ts';
 import { planMerges } from '../../chain/layer-forest.ts';
+import { saveVanishing } from '../../tracking/save-changes.ts';
 import { requireLegal, rewriteSettingsFile, type VmHost } from '../../vm/vm-host.ts';
 import { subject } from '../../vm/vm-supervisor.ts';
 import { removeCheckpointFolder, rewriteCheckpointFiles } from '../checkpoint-files.ts';
@@ -56,7 +57,8 @@ export function checkpointDelete(host: VmHost) {
       {
         name: 'forget',
         pivot: true,
-        run: async ({ input }) => {
+        run: async ({ input, signal }) => {
+          await saveVanishing(host, input.vmId, (state) => forgotten(state, input), signal);
           await host.chainRecords.change(input.vmId, (state) => forgotten(state, input));
           return null;
         },
