@@ -31,5 +31,9 @@ export const qemuScenarios: Readonly<Record<string, QemuScenario>> = {
   'save of a paused VM': { kind: 'vm.save', prepare: paused, begin: (client) => client.vm.save('a') },
   'adding a disk': ofKind('vm.disk-add'),
   'adding a port': ofKind('vm.port-add'),
+  'a checkpoint': ofKind('checkpoint.create'),
+  'applying a checkpoint': ofKind('checkpoint.apply'),
+  'deleting a checkpoint': ofKind('checkpoint.delete'),
+  'a merge': ofKind('vm.merge'),
   autostop: ofKind('host.autostop'),
 };

@@ -8,7 +8,7 @@ import type { DataDirectory } from '../data-directory.ts';
 import { findProcesses } from '../process/find-process.ts';
 import { killProcess, type ProcessIdentity } from '../process/process-identity.ts';
 import { spawnDetached } from '../process/spawn-detached.ts';
-import { layerFileNode, layerNode } from '../vm/qemu-devices.ts';
+import { layerNode, sealedFileOptions } from '../vm/qemu-devices.ts';
 import type { Chain } from './chain.ts';
 import { type LayerFile, layerFiles } from './layer-file.ts';
 
@@ -30,12 +30,12 @@ export async function openStorageDaemon(
 ): Promise<{ readonly qmp: QmpClient } & AsyncDisposable> {
   const { directory, vmId, uid } = options;
   await endStorageDaemons(directory, vmId);
-  const { run, log } = directory.vm(vmId);
-  const socket = `${run}/storage-daemon.sock`;
-  await mkdir(run, { recursive: true, mode: 0o700 });
+  const { log } = directory.vm(vmId);
+  const run = runFolder(directory, vmId);
+  const socket = `${run}/monitor.sock`;
+  await mkdir(run, { mode: 0o700 });
   await mkdir(log, { recursive: true, mode: 0o700 });
   if (uid !== null) await chown(run, uid, uid);
-  await rm(socket, { force: true });
   const { identity } = await spawnDetached({
     program,
     args: storageDaemonArguments(
@@ -49,7 +49,7 @@ export async function openStorageDaemon(
   });
   const end = async (): Promise<void> => {
     if (identity) await killProcess('qemu-storage-daemon', identity);
-    await rm(socket, { force: true });
+    await rm(run, { recursive: true, force: true });
   };
   try {
     const qmp = await QmpClient.connect(directory.socketAddress(socket), {
@@ -76,7 +76,11 @@ export async function endStorageDaemons(directory: DataDirectory, vmId: string):
   for (const identity of await findStorageDaemons(directory, vmId)) {
     await killProcess('qemu-storage-daemon', identity);
   }
+  await rm(runFolder(directory, vmId), { recursive: true, force: true });
 }
+
+/** Beside the one of its QEMU, which is made anew at each start. */
+const runFolder = (directory: DataDirectory, vmId: string): string => `${directory.vm(vmId).run}.merge`;
 
 export function findStorageDaemons(directory: DataDirectory, vmId: string): Promise<ProcessIdentity[]> {
   const mark = ownerMark(directory, vmId);
@@ -99,16 +103,7 @@ function storageDaemonArguments(
     // Only the lowest of the two is written to, by the job; nobody has the top open for writing.
     'auto-read-only': true,
     'read-only': index > 0,
-    file: {
-      driver: 'file',
-      'node-name': layerFileNode(layer.path),
-      filename: files[index]!.path,
-      cache: { direct: files[index]!.direct },
-      'auto-read-only': true,
-      locking: layer.shared ? 'auto' : 'on',
-      aio: 'threads',
-      discard: 'unmap',
-    },
+    file: sealedFileOptions(layer, files[index]!),
     ...(layer.format === 'qcow2'
       ? { backing: chain[index + 1] ? layerNode(chain[index + 1]!.path) : null }
       : {}),
