@@ -109,6 +109,12 @@ export const eventTypes = {
     'VM restored',
     (vm, d) => `VM ${vm} was restored from ${d.point} of ${d.repository}.`,
   ),
+  'vm.copied-from-backup': event<{ repository: string; point: string }>(
+    'info',
+    'Disks copied from a backup',
+    (vm, d) =>
+      `The disks of VM ${vm}, which began to run from ${d.point} of ${d.repository}, are copied: it needs the repository no more.`,
+  ),
   'vm.started': event<{ accelerator: string }>(
     'info',
     'VM started',
@@ -260,6 +266,12 @@ export const eventTypes = {
     'Repository repaired',
     (repository, d) =>
       `Repository ${repository} was repaired: ${d.harmed} backups lost data, ${d.removed} could not be read and were removed. Back up their VMs again.`,
+  ),
+  'repository.locks-not-renewed': event<{ reason: string }>(
+    'warning',
+    'Locks not renewed',
+    (repository, d) =>
+      `The retention of locked backups in the store of repository ${repository} could not be renewed: ${d.reason} It is tried again tomorrow; for ten days nothing is at risk.`,
   ),
   'repository.key-added': event<{ key: string }>(
     'info',

@@ -16,6 +16,12 @@ export const vmErrors = defineErrors('vm', {
     'Not possible in this state',
     (p) => `VM "${p.vm}" is ${p.state}; ${p.action} is possible when it is ${p.legalStates.join(' or ')}.`,
   ),
+  'still-copied': error<{ vm: string; action: string }>(
+    409,
+    'Disks are still being copied',
+    (p) =>
+      `VM "${p.vm}" was restored at once and still reads from its backup; ${p.action} is possible when its disks are copied. "corral operation list" shows how far that is.`,
+  ),
   changed: error<{ vm: string; expected: string; actual: string }>(
     412,
     'The VM was changed meanwhile',

@@ -16,6 +16,10 @@ export const RestoreVm = Source.extend({
     .default(false)
     .describe('ids and network addresses of its own, also where the old VM is gone'),
   start: z.boolean().default(false),
+  instant: z
+    .boolean()
+    .default(false)
+    .describe('start it at once from the backup; its disks are copied while it runs'),
 });
 
 export const RestoreInPlace = Source.extend({

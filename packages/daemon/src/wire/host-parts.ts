@@ -17,6 +17,7 @@ import { ImageRecords } from '@corral/host/image/image-record';
 import type { Logger } from '@corral/host/logger';
 import { vmRegister } from '@corral/host/registration/register-operation';
 import { repositoryOperations } from '@corral/host/repository/repository-operations';
+import { PointServers } from '@corral/host/restore/point-servers';
 import type { RestoreHost } from '@corral/host/restore/restore-host';
 import { restoreOperations } from '@corral/host/restore/restore-operations';
 import { saveChanges } from '@corral/host/tracking/save-changes';
@@ -94,6 +95,7 @@ export async function assembleHost(options: HostPartsOptions) {
   await volumes.prepareLocal();
   await lookAtVolumes(volumes, emit, log);
   let engine: OperationEngine;
+  const repositories = assembleRepositories(store, directory, emit);
   const chains = new ChainKeeper({
     directory,
     records: chainRecords,
@@ -106,6 +108,7 @@ export async function assembleHost(options: HostPartsOptions) {
     records,
     chainRecords,
     chains,
+    pointServers: new PointServers(directory, repositories.connections),
     userfaultfd: new UserfaultfdLender(directory),
     volumes,
     supervisor,
@@ -141,7 +144,6 @@ export async function assembleHost(options: HostPartsOptions) {
   const { filesOf } = chainInspector(directory, chainRecords);
   const volumeHost = { volumes, vms: records, emit, filesOf };
   const volumeKinds = volumeOperations(volumeHost);
-  const repositories = assembleRepositories(store, directory, emit);
   const repositoryKinds = repositoryOperations(repositories);
   const backups = assembleBackups(host, store, repositories.connections, () => engine);
   const restores: RestoreHost = {
@@ -151,6 +153,10 @@ export async function assembleHost(options: HostPartsOptions) {
       const id = derivedId(`disk of ${operationId}`);
       const input = { ...target, making: { kind: 'blank' } as const, volumes: [] };
       return (await engine.start(vms.diskAdd, input, { requestedBy, id, whenBusy: 'queue' })).id;
+    },
+    beginCopy: async (copy, operationId, requestedBy) => {
+      const id = derivedId(`copy of ${operationId}`);
+      return (await engine.start(restoreKinds.copy, copy, { requestedBy, id, whenBusy: 'queue' })).id;
     },
   };
   const restoreKinds = restoreOperations(restores);

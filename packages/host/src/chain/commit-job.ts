@@ -103,7 +103,7 @@ async function followToTheEnd(
   await waitForJob(qmp, job, waiting);
 }
 
-async function cancel(qmp: QmpClient, job: string): Promise<void> {
+export async function cancel(qmp: QmpClient, job: string): Promise<void> {
   try {
     const known = (await qmp.execute('query-jobs')).find(({ id }) => id === job);
     if (!known) return;
@@ -125,7 +125,7 @@ async function cancel(qmp: QmpClient, job: string): Promise<void> {
 }
 
 /** The monitor still owns the nodes of the upper layer; as long as they are there its file is open. */
-async function dropNodes(qmp: QmpClient, { upper }: Merge): Promise<void> {
+export async function dropNodes(qmp: QmpClient, { upper }: Pick<Merge, 'upper'>): Promise<void> {
   for (const node of [layerNode(upper.path), layerFileNode(upper.path)]) {
     const graph = await qmp.execute('x-debug-query-block-graph');
     if (hasNode(graph, node) && !isInUse(graph, node))

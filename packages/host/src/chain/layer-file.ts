@@ -25,13 +25,13 @@ export function layerFiles(
   return Promise.all(layers.map(({ path }) => layerFile(directory, vmId, path)));
 }
 
-/** Whether the file can be opened with O_DIRECT (open(2): a file system without it says EINVAL). */
+/** Whether the file can be opened with O_DIRECT (open(2): a file system without it says EINVAL, a socket ENXIO). */
 async function takesDirectIo(path: string): Promise<boolean> {
   try {
     await using _file = await open(path, constants.O_RDONLY | constants.O_DIRECT);
     return true;
   } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === 'EINVAL') return false;
+    if (['EINVAL', 'ENXIO'].includes((cause as NodeJS.ErrnoException).code ?? '')) return false;
     throw cause;
   }
 }

@@ -17,6 +17,8 @@ export interface DetachedCommand {
   readonly user: { readonly uid: number; readonly gid: number } | null;
   /** Both outputs are appended to it. */
   readonly logPath: string;
+  /** Beside what every child gets. */
+  readonly env?: Readonly<Record<string, string>>;
   /** Descriptors that it inherits, from number 3 on. */
   readonly fds?: readonly number[];
 }
@@ -35,7 +37,7 @@ export async function spawnDetached(command: DetachedCommand): Promise<DetachedP
     cwd: command.cwd,
     detached: true,
     stdio: ['ignore', log.fd, log.fd, ...(command.fds ?? [])],
-    env: childEnvironment(),
+    env: { ...childEnvironment(), ...command.env },
     ...(command.user ? { uid: command.user.uid, gid: command.user.gid } : {}),
   });
   const exited = Promise.withResolvers<void>();

@@ -3,7 +3,7 @@ import type { RepositoryPlace, RepositorySecret, StoreCredentials } from '@corra
 import type { KeySecret } from '@corral/backup/crypto/key-slot';
 import type { ObjectStore } from '@corral/backup/object-store/object-store';
 import { openStore, type StorePlace } from '@corral/backup/object-store/open-store';
-import { type OpenedKeys, Repository } from '@corral/backup/repository';
+import { type OpenedKeys, type OpenOptions, Repository } from '@corral/backup/repository';
 import type { CredentialFiles } from './credentials.ts';
 import { connectionErrors } from './errors.ts';
 import type { RepositoryRecord, RepositoryRecords } from './repository-record.ts';
@@ -26,30 +26,49 @@ export class RepositoryConnections {
    */
   async open(nameOrId: string, signal?: AbortSignal): Promise<Repository> {
     const record = await this.records.get(nameOrId);
-    const { secret } = await this.credentials.read(record.id);
-    const store = await this.openStore(record);
-    try {
-      const known = this.#known.get(record.id);
-      const repository = await Repository.open(store, { secret: keySecret(secret), known, signal });
-      this.#known.set(record.id, repository.opened);
-      return repository;
-    } catch (cause) {
-      await store.close();
-      throw cause;
-    }
+    const known = this.#known.get(record.id);
+    const repository = await openConnected(record, this.credentials, { known, signal });
+    this.#known.set(record.id, repository.opened);
+    return repository;
   }
 
   /** The store alone, with the connection's credentials. */
-  async openStore({ id, place }: Pick<RepositoryRecord, 'id' | 'place'>): Promise<ObjectStore> {
-    const { store } = await this.credentials.read(id);
-    const cache = place.kind === 'directory' ? undefined : this.credentials.cacheOf(id);
-    return await openStore(storePlace(place, store), cache);
+  async openStore(record: ConnectedPlace): Promise<ObjectStore> {
+    return await openConnectedStore(record, this.credentials);
   }
 
   /** Its key changed, or it is forgotten. */
   forget(id: string): void {
     this.#known.delete(id);
   }
+}
+
+/** What opening takes beside the credentials' file. */
+export type ConnectedPlace = Pick<RepositoryRecord, 'id' | 'place'>;
+
+/** For a process that has no store of records. @throws as `RepositoryConnections.open` */
+export async function openConnected(
+  record: ConnectedPlace,
+  credentials: CredentialFiles,
+  options: Pick<OpenOptions, 'known' | 'signal'>,
+): Promise<Repository> {
+  const { secret } = await credentials.read(record.id);
+  const store = await openConnectedStore(record, credentials);
+  try {
+    return await Repository.open(store, { secret: keySecret(secret), ...options });
+  } catch (cause) {
+    await store.close();
+    throw cause;
+  }
+}
+
+async function openConnectedStore(
+  { id, place }: ConnectedPlace,
+  credentials: CredentialFiles,
+): Promise<ObjectStore> {
+  const { store } = await credentials.read(id);
+  const cache = place.kind === 'directory' ? undefined : credentials.cacheOf(id);
+  return await openStore(storePlace(place, store), cache);
 }
 
 export function keySecret(secret: RepositorySecret): KeySecret;

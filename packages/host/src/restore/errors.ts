@@ -24,6 +24,12 @@ export const restoreErrors = defineErrors('restore', {
     (p) =>
       `VM "${p.vm}", which backup "${p.backup}" is of, is not on this host. Restore the backup as a new VM.`,
   ),
+  'not-served': error<{ vm: string; lastWords: string }>(
+    502,
+    'The backup cannot be read',
+    (p) =>
+      `VM "${p.vm}" still stands on its backup, which could not be opened: ${p.lastWords || 'nothing was said why'}. Make its repository reachable and try again.`,
+  ),
   exists: error<{ path: string }>(
     409,
     'The file exists',

@@ -64,6 +64,33 @@ export function inPlaceSettings(
   };
 }
 
+/** The same machine before anything is copied: each disk an empty layer on what the backup holds. */
+export function standingOnBackup(
+  settings: VmSettings,
+  backup: { readonly repositoryId: string; readonly pointId: string },
+  facts: Pick<Facts, 'newId'> & { readonly socketOf: (index: number) => string },
+): VmSettings {
+  const { pointId, repositoryId } = backup;
+  return {
+    ...settings,
+    disks: settings.disks.map((disk, index) => ({
+      ...disk,
+      format: 'qcow2',
+      path: `disks/${disk.name}.qcow2`,
+      parents: [
+        {
+          id: facts.newId(),
+          format: 'raw',
+          path: facts.socketOf(index),
+          shared: true,
+          seal: null,
+          point: { repositoryId, pointId, disk: disk.name },
+        },
+      ],
+    })),
+  };
+}
+
 /** Disks of the present that are in no backup, or are devices: their content stays, they are not plugged in any more. */
 export function detachedDisks(present: VmSettings, restored: VmSettings): DiskSettings[] {
   return present.disks.filter(({ id }) => restored.disks.every((disk) => disk.id !== id));

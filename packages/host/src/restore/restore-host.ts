@@ -5,6 +5,7 @@ import type { Repository } from '@corral/backup/repository';
 import { z } from 'zod';
 import type { RepositoryConnections } from '../repository/connections.ts';
 import type { VmHost } from '../vm/vm-host.ts';
+import type { CopyInput } from './operations/copy-from-backup.ts';
 
 export interface RestoreHost {
   readonly host: VmHost;
@@ -19,6 +20,8 @@ export interface RestoreHost {
     operationId: string,
     requestedBy: string,
   ) => Promise<string>;
+  /** Begins `restore.copy`. Repeatable, as above. */
+  readonly beginCopy: (copy: CopyInput, operationId: string, requestedBy: string) => Promise<string>;
 }
 
 /** The backup that a restore reads, and through which connection. */

@@ -1,4 +1,5 @@
 /** Every kind of operation of restores, made once per daemon. */
+import { restoreCopy } from './operations/copy-from-backup.ts';
 import { restoreDisk } from './operations/restore-disk.ts';
 import { restoreFiles } from './operations/restore-files.ts';
 import { restoreInPlace } from './operations/restore-in-place.ts';
@@ -11,6 +12,7 @@ export function restoreOperations(restores: RestoreHost) {
     inPlace: restoreInPlace(restores),
     disk: restoreDisk(restores),
     files: restoreFiles(restores),
+    copy: restoreCopy(restores),
   };
 }
 

@@ -13,7 +13,7 @@ import { newMac } from '../vm/vm-service.ts';
 import { vmsFolder } from '../volume/placement.ts';
 import { localName } from '../volume/volume-record.ts';
 import { restoreErrors } from './errors.ts';
-import { newVmSettings } from './plan-restore.ts';
+import { newVmSettings, standingOnBackup } from './plan-restore.ts';
 import { savedSettings } from './point-machine.ts';
 import { type RestoreHost, type RestoreSource, withSource } from './restore-host.ts';
 import type { RestoreOperations } from './restore-operations.ts';
@@ -54,15 +54,18 @@ export class RestoreService {
     const volume = await host.volumes.target(request.volume ?? localName);
     const another = request.newId || (await host.records.find(saved.id)) !== null;
     const facts = { newId, newMac, now: new Date().toISOString() };
-    const settings = newVmSettings(saved, found.backup.disks, { name, newId: another }, facts);
+    const whole = newVmSettings(saved, found.backup.disks, { name, newId: another }, facts);
+    const source = sourceOf(found);
+    const socketOf = (index: number): string => host.pointServers.socketOf(whole.id, index);
+    const settings = request.instant ? standingOnBackup(whole, source, { newId, socketOf }) : whole;
     return await this.#start(
       operations.vm,
       {
-        source: sourceOf(found),
+        source,
         settings,
         home: volume.local ? null : join(vmsFolder(volume), settings.id),
         volumes: volume.local ? [] : [volume.id],
-        start: request.start,
+        start: request.start || request.instant,
         requestedBy: caller.name,
       },
       caller,

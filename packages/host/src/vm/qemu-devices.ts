@@ -70,21 +70,41 @@ export function parentBlockdevs(disk: DiskSettings, files: readonly LayerFile[])
       driver: layer.format,
       'node-name': layerNode(layer.path),
       'read-only': true,
-      file: {
-        driver: 'file',
-        'node-name': layerFileNode(layer.path),
-        filename: files[index]!.path,
-        cache: { direct: files[index]!.direct },
-        // Opened for writing only while a merge writes to it (QEMU's documentation, "blockdev", auto-read-only).
-        'auto-read-only': true,
-        locking: layer.shared ? 'auto' : 'on',
-        aio: 'threads',
-        discard: 'unmap',
-      },
+      file: sealedFileOptions(layer, files[index]!),
       ...backingOption(layer, parentBelow(disk, index + 1)),
     }))
     .reverse();
 }
+
+/** What lies below the format of a sealed layer: its file, or the process that serves a backup. */
+export function sealedFileOptions(layer: DiskLayer, file: LayerFile): BlockdevOptions {
+  const name = { 'node-name': layerFileNode(layer.path) };
+  if (layer.point) {
+    return {
+      driver: 'nbd',
+      ...name,
+      server: { type: 'unix', path: file.path },
+      export: layer.point.disk,
+      'read-only': true,
+      // Requests wait while the process is started again (QEMU's documentation, "blockdev", nbd).
+      'reconnect-delay': reconnectSeconds,
+    };
+  }
+  return {
+    driver: 'file',
+    ...name,
+    filename: file.path,
+    cache: { direct: file.direct },
+    // Opened for writing only while a merge writes to it (QEMU's documentation, "blockdev", auto-read-only).
+    'auto-read-only': true,
+    locking: layer.shared ? 'auto' : 'on',
+    aio: 'threads',
+    discard: 'unmap',
+  };
+}
+
+/** A daemon that is away for longer leaves a guest that waits for it in an I/O error, which pauses it. */
+const reconnectSeconds = 3600;
 
 function backingOption(
   layer: { readonly format: DiskLayer['format'] },

@@ -9,6 +9,7 @@ import type { DataDirectory } from '../data-directory.ts';
 import { vmErrors } from '../errors.ts';
 import type { AgentChannels } from '../guest/agent-channels.ts';
 import type { Logger } from '../logger.ts';
+import type { PointServers } from '../restore/point-servers.ts';
 import type { Volumes } from '../volume/volumes.ts';
 import type { LaunchHost } from './launch.ts';
 import { writeSettingsFile } from './settings-file.ts';
@@ -25,6 +26,8 @@ export interface VmHost {
   /** Whether this host may write where a VM's files are, and whether there is room. */
   readonly volumes: Volumes;
   readonly userfaultfd: UserfaultfdLender;
+  /** What serves the backups that disks still stand on. */
+  readonly pointServers: PointServers;
   readonly supervisor: VmSupervisor;
   readonly agents: AgentChannels;
   readonly emit: EmitEvent;
@@ -49,9 +52,30 @@ export interface VmHost {
 /** @throws vm.illegal-state, which names the states in which the action is legal */
 export function requireLegal(host: VmHost, record: VmRecord, action: VmAction): void {
   const { state } = host.supervisor.status(record);
-  if (isLegal(action, state)) return;
   const { name } = record.settings;
+  if (needsLocalDisks.has(action) && isStillCopied(record.settings)) {
+    throw vmErrors['still-copied']({ vm: name, action });
+  }
+  if (isLegal(action, state)) return;
   throw vmErrors['illegal-state']({ vm: name, action, state, legalStates: vmActions[action] });
+}
+
+/** What reads or stacks the files of a VM's disks, or takes their place. */
+const needsLocalDisks: ReadonlySet<VmAction> = new Set([
+  'clone',
+  'disk-remove',
+  'checkpoint-create',
+  'checkpoint-apply',
+  'checkpoint-delete',
+  'backup',
+  'restore',
+  'reference-create',
+  'changes-open',
+]);
+
+/** A disk of it still stands on a backup. */
+export function isStillCopied({ disks }: Pick<VmRecord['settings'], 'disks'>): boolean {
+  return disks.some(({ parents }) => parents.some(({ point }) => point !== undefined));
 }
 
 /** The monitor of a VM that runs, connected again where the daemon was restarted meanwhile. */

@@ -21,6 +21,7 @@ interface Options extends WaitChoice {
   readonly volume?: string | undefined;
   readonly newId?: true | undefined;
   readonly start?: true | undefined;
+  readonly instant?: true | undefined;
   readonly inPlace?: true | undefined;
   readonly confirm?: string | undefined;
   readonly disk?: string | undefined;
@@ -37,6 +38,10 @@ export const restore: CommandDefinition = {
     {
       command: 'corral restore monday --repository vault --as web1 --start',
       explains: 'the VM is gone; start it at once',
+    },
+    {
+      command: 'corral restore monday --as web1 --instant',
+      explains: 'it runs in seconds, whatever its size',
     },
     { command: 'corral restore monday --in-place', explains: 'the VM as it was; asks for its name' },
     {
@@ -62,6 +67,7 @@ export const restore: CommandDefinition = {
       .option('--to-directory <directory>', 'of the host: disks, and the settings beside them')
       .addOption(new Option('--format <format>', 'of the files in the directory').choices(formats))
       .option('--start', 'start the VM')
+      .option('--instant', 'with --as: run at once from the backup, copy the disks meanwhile')
       .option(...noWait)
       .option(...waitLimit)
       .action(async (backup, options) => {
@@ -96,13 +102,14 @@ function targetOf(options: Options): Way {
 const sourceOf = ({ repository }: Options) => (repository === undefined ? {} : { repository });
 
 const asNewVm: Way = async (context, backup, options) => {
-  const { as: name, newId = false, start = false, volume } = options;
+  const { as: name, instant = false, newId = false, start = false, volume } = options;
   const request = {
     ...sourceOf(options),
     ...(name !== undefined && { name }),
     ...(volume !== undefined && { volume }),
     newId,
     start,
+    instant,
   };
   await runVmOperation(
     context,

@@ -3,8 +3,11 @@ import { VmSettings } from '@corral/api/schemas/vm-settings';
 import { defineOperation, type StepContext } from '@corral/operation/operation';
 import { z } from 'zod';
 import { connectionTarget } from '../../repository/repository-host.ts';
+import { makeDisk } from '../../vm/disk-files.ts';
+import { requireRoom } from '../../vm/disk-space.ts';
 import { writeSettingsFile } from '../../vm/settings-file.ts';
 import { makeVmFolder, removeVmFolders } from '../../vm/vm-folders.ts';
+import { isStillCopied } from '../../vm/vm-host.ts';
 import { subject } from '../../vm/vm-supervisor.ts';
 import { writeMachineFiles } from '../machine-folder.ts';
 import { type RestoreHost, RestoreSource, withSource } from '../restore-host.ts';
@@ -28,6 +31,7 @@ interface Results {
   'write-disks': { writtenBytes: number };
   register: null;
   'queue-start': { operationId: string | null };
+  'begin-copy': { operationId: string | null };
 }
 
 export function restoreVm(restores: RestoreHost) {
@@ -97,12 +101,22 @@ export function restoreVm(restores: RestoreHost) {
           return { operationId: await host.queueStart({ id, name }, operationId, input.requestedBy) };
         },
       },
+      {
+        name: 'begin-copy',
+        run: async ({ input, operationId }) => {
+          const { settings, source } = input;
+          if (!isStillCopied(settings)) return { operationId: null };
+          const copy = { source, vmId: settings.id, vmName: settings.name };
+          return { operationId: await restores.beginCopy(copy, operationId, input.requestedBy) };
+        },
+      },
     ],
     output: ({ settings, source }, results) => ({
       vmId: settings.id,
       pointId: source.pointId,
       writtenBytes: results['write-disks'].writtenBytes,
       startOperationId: results['queue-start'].operationId,
+      copyOperationId: results['begin-copy'].operationId,
     }),
   });
 }
@@ -117,8 +131,27 @@ async function writeDisks(
   { input, progress, result, signal }: StepContext<RestoreVmInput, Results>,
 ): Promise<number> {
   const { settings, source } = input;
+  if (isStillCopied(settings))
+    return await makeEmptyLayers(restores, settings, result('reserve-user').uid, signal);
   const what = { vm: settings, disks: settings.disks, uid: result('reserve-user').uid };
   return await withSource(restores, source, signal, (open) =>
     writeDisksOfVm(restores, open, what, { progress, signal }),
   );
+}
+
+/** What the guest reads comes from the backup until it is copied. @returns bytes written: none */
+async function makeEmptyLayers(
+  { host }: RestoreHost,
+  { disks, id, name }: VmSettings,
+  uid: number | null,
+  signal: AbortSignal,
+): Promise<number> {
+  const planned = disks.map((disk) => ({
+    disk,
+    path: host.directory.resolveInVm(id, disk.path),
+    making: { kind: 'blank' } as const,
+  }));
+  await requireRoom(host.volumes, `Restoring VM ${name}`, planned);
+  for (const { disk, making, path } of planned) await makeDisk(disk, path, making, { uid, signal });
+  return 0;
 }

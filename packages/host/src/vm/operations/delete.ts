@@ -43,6 +43,7 @@ export function vmDelete(host: VmHost) {
         run: async ({ input }) => {
           await using _files = await host.chains.pause(input.id);
           await killVmProcesses(host.directory, input.id);
+          await host.pointServers.end(input.id);
           await host.agents.release(input.id);
           const paths = host.directory.vm(input.id);
           await rm(paths.run, { recursive: true, force: true });

@@ -42,10 +42,11 @@ export function vmStart(host: VmHost) {
     steps: [
       {
         name: 'check',
-        run: async ({ input }) => {
+        run: async ({ input, signal }) => {
           const record = await host.records.get(input.id);
           requireLegal(host, record, 'start');
           await host.volumes.requireVm(machineToStart(record));
+          await host.pointServers.ensure(machineToStart(record), record.uid, signal);
           await checkFiles(await host.launchHost(), machineToStart(record));
           await checkSeals(host.directory, machineToStart(record));
           await requireMemory(host, record);
