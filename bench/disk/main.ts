@@ -1,6 +1,6 @@
 /**
  * `npm run bench -- disk [--dir DIR] [--size MiB] [--runs N] [--only TEXT]`: convert and hash beside qemu-img, pair by
- * pair, interleaved in one run. Both flush what they wrote. By default in /dev/shm, where the programs are compared
+ * pair, interleaved in one run; on a machine that is busy with other things the ratio of the best runs tells more. Both flush what they wrote. By default in /dev/shm, where the programs are compared
  * and not the disk beneath them; `--dir` names a folder on another volume.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -9,7 +9,7 @@ import { parseArgs } from 'node:util';
 import { convertDisk } from '@corral/disk/verbs/convert-disk';
 import { hashDisk } from '@corral/disk/verbs/hash-disk';
 import { makeSources, type Source, targets } from './images.ts';
-import { median, quietly, run, seconds } from './measure.ts';
+import { quietly, run, seconds, timesOf } from './measure.ts';
 import { type Row, showTable } from './table.ts';
 
 const { values } = parseArgs({
@@ -71,8 +71,8 @@ async function benchConvert(name: string, source: Source, target: (typeof target
   return {
     name,
     bytes: source.dataBytes,
-    ours: median(ours),
-    theirs: median(theirs),
+    ours: timesOf(ours),
+    theirs: timesOf(theirs),
     peer: 'qemu-img convert',
   };
 }
@@ -94,6 +94,6 @@ async function benchHash(name: string, source: Source): Promise<Row> {
     ceiling.push(await seconds(() => run('openssl', ['dgst', '-sha256', output])));
     await quietly(output);
   }
-  const row = { name, bytes: source.sizeBytes, ours: median(ours), theirs: median(theirs) };
-  return { ...row, ceiling: median(ceiling), peer: 'qemu-img convert; sha256sum' };
+  const row = { name, bytes: source.sizeBytes, ours: timesOf(ours), theirs: timesOf(theirs) };
+  return { ...row, ceiling: timesOf(ceiling).median, peer: 'qemu-img convert; sha256sum' };
 }

@@ -20,7 +20,17 @@ export async function quietly(path: string): Promise<void> {
   await rm(path, { force: true });
 }
 
-export function median(values: readonly number[]): number {
+/** Of several runs: the one in the middle, and the one that was disturbed least. */
+export interface Times {
+  readonly median: number;
+  readonly best: number;
+}
+
+export function timesOf(values: readonly number[]): Times {
+  return { median: median(values), best: Math.min(...values) };
+}
+
+function median(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b);
   return sorted[Math.floor(sorted.length / 2)]!;
 }

@@ -1,11 +1,12 @@
 /** Both sides in one table. */
+import type { Times } from './measure.ts';
 
 export interface Row {
   readonly name: string;
   /** That the speeds are counted in. */
   readonly bytes: number;
-  readonly ours: number;
-  readonly theirs: number;
+  readonly ours: Times;
+  readonly theirs: Times;
   /** Seconds of what no program can be faster than. */
   readonly ceiling?: number;
   readonly peer: string;
@@ -16,12 +17,13 @@ function speed({ bytes }: Row, time: number): string {
 }
 
 export function showTable(rows: readonly Row[]): void {
-  const head = ['work', 'Corral MB/s', 'peer MB/s', 'ratio', 'peer', 'hash alone MB/s'];
+  const head = ['work', 'Corral MB/s', 'peer MB/s', 'ratio', 'ratio of the best', 'peer', 'hash alone MB/s'];
   const cells = rows.map((row) => [
     row.name,
-    speed(row, row.ours),
-    speed(row, row.theirs),
-    (row.theirs / row.ours).toFixed(2),
+    speed(row, row.ours.median),
+    speed(row, row.theirs.median),
+    (row.theirs.median / row.ours.median).toFixed(2),
+    (row.theirs.best / row.ours.best).toFixed(2),
     row.peer,
     row.ceiling === undefined ? '' : speed(row, row.ceiling),
   ]);

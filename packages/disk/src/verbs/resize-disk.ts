@@ -2,6 +2,8 @@
 import { openChain } from '../chain.ts';
 import type { CompactReport, ProgressOptions, ResizeOptions } from '../disk.ts';
 import { driverOf, probeFormat } from '../drivers.ts';
+import { diskErrors } from '../errors.ts';
+import { findChildren } from '../find-children.ts';
 import type { ChainOf } from './inspect-disk.ts';
 
 export interface ResizeReport {
@@ -9,7 +11,7 @@ export interface ResizeReport {
   readonly sizeBytes: number;
 }
 
-/** @throws disk.shrink-refused without `shrink`; what the format refuses */
+/** @throws disk.shrink-refused without `shrink`; disk.in-use-as-parent; what the format refuses */
 export async function resizeDisk(
   path: string,
   sizeBytes: number,
@@ -17,6 +19,9 @@ export async function resizeDisk(
 ): Promise<ResizeReport> {
   const format = options.format ?? (await probeFormat(path, options));
   const { before, parentBytes } = await sizes(path, { ...options, format });
+  // What shows through them would be cut off or moved, or their links no longer hold.
+  const children = await findChildren(path, options.allowedFolders ?? [], options);
+  if (children.length > 0) throw diskErrors['in-use-as-parent']({ path, children });
   await driverOf(format).resize(path, sizeBytes, { ...options, parentBytes });
   return { sizeBytesBefore: before, sizeBytes };
 }

@@ -231,6 +231,21 @@ describe('merge', () => {
   }
 });
 
+describe('resize', () => {
+  for (const format of ['qcow2', 'vhd', 'vhdx'] as const) {
+    test(`leaves a ${format} as it is while others rest on it`, () =>
+      withFolder(async (folder) => {
+        const [base, middle, top] = await threeLayers(folder, format);
+        const { sha256 } = await hashDisk(top);
+        for (const path of [base, middle]) {
+          await assertRejects(() => resizeDisk(path, 80 * MiB), 'disk.in-use-as-parent');
+          await assertRejects(() => resizeDisk(path, 20 * MiB, { shrink: true }), 'disk.in-use-as-parent');
+        }
+        assert.equal((await hashDisk(top)).sha256, sha256);
+      }));
+  }
+});
+
 describe('the first look at a foreign image', () => {
   for (const format of ['vhd', 'vhdx'] as const) {
     test(`takes the parents that a ${format} proves, if they are wanted`, () =>
