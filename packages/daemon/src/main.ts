@@ -7,6 +7,7 @@ import { defaultCheckpointLimits, watchCheckpoints } from '@corral/host/checkpoi
 import { DataDirectory } from '@corral/host/data-directory';
 import { EventLog } from '@corral/host/event-log';
 import { thawLeftFrozen } from '@corral/host/guard/freeze-guard';
+import { watchLocks } from '@corral/host/repository/watch-locks';
 import { vmsWithOwnedQemu } from '@corral/host/vm/owns-qemu';
 import { watchSpace } from '@corral/host/vm/space-watcher';
 import type { VmHost } from '@corral/host/vm/vm-host';
@@ -25,6 +26,7 @@ import { type DaemonOptions, parseOptions, usage } from './options.ts';
 import { allHandlers } from './routes/handlers.ts';
 import { Tokens } from './tokens.ts';
 import { assembleHost } from './wire/host-parts.ts';
+import { operationMetrics } from './wire/operation-metrics.ts';
 import { platformOf } from './wire/platform.ts';
 import { removeStraySecrets } from './wire/repositories.ts';
 import { makeServices } from './wire/services.ts';
@@ -84,6 +86,7 @@ async function run(options: DaemonOptions, log: Logger, stop: AbortSignal): Prom
     endpoints: () => endpoints,
   });
   metrics.addCollector('vms', () => vmMetrics(parts.host));
+  metrics.addCollector('operations', async () => [operationMetrics(parts.active)]);
   const tickets = new Tickets();
   const handlers = allHandlers({ services, tokens, tickets, metrics, identity: { name: nodeName, version } });
 
@@ -119,6 +122,7 @@ async function run(options: DaemonOptions, log: Logger, stop: AbortSignal): Prom
 
   const background = [
     watchSpace(parts.host, log, stop),
+    watchLocks(parts.repositories, log, stop),
     watchCheckpoints(parts.host, defaultCheckpointLimits, stop),
     watchVolumes(parts.host.volumes, parts.host.emit, log, stop),
     compactHistory(store, {
