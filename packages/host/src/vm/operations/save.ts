@@ -1,7 +1,9 @@
 /** vm.save: the memory goes to disk, then QEMU ends. Until the record says 'saved' the guest can go on. */
 import { rm } from 'node:fs/promises';
+import type { VmSettings } from '@corral/api/schemas/vm-settings';
 import { defineOperation } from '@corral/operation/operation';
 import { z } from 'zod';
+import { chainOf, withChain } from '../../chain/chain.ts';
 import { saveMemory } from '../memory-stream.ts';
 import { monitorOf, requireLegal, type VmHost } from '../vm-host.ts';
 import type { SavedMemory } from '../vm-record.ts';
@@ -55,7 +57,10 @@ export function vmSave(host: VmHost) {
         run: async ({ input, result }) => {
           // Also when QEMU has died since: once its memory is written the disks are flushed and still.
           const saved = { ...result('write-memory'), savedAt: new Date().toISOString() };
-          await host.records.update(input.id, (record) => ({ ...record, saved }));
+          await host.records.update(input.id, (record) => ({
+            ...record,
+            saved: { ...saved, applied: withPresentChains(saved.applied, record.settings) },
+          }));
           return null;
         },
         undo: async ({ input }) => {
@@ -74,6 +79,15 @@ export function vmSave(host: VmHost) {
     ],
     output: ({ id }) => ({ vmId: id }),
   });
+}
+
+/** A merge may have ended since the memory was written: the layers are those of the record. Pure. */
+function withPresentChains(applied: VmSettings, settings: VmSettings): VmSettings {
+  const disks = applied.disks.map((disk) => {
+    const present = settings.disks.find(({ id }) => id === disk.id);
+    return present ? withChain(disk, chainOf(present)) : disk;
+  });
+  return { ...applied, disks };
 }
 
 async function requireSpace(host: VmHost, id: string, memoryBytes: number): Promise<void> {
