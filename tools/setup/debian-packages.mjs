@@ -31,6 +31,8 @@ export const hostPackages = [
  * @type {readonly NeededPackage[]}
  */
 export const testPackages = [
+  { name: 'libnbd-bin', why: 'nbdinfo and nbdcopy, a client of NBD that is not ours' },
+  { name: 'zsh', why: 'one of the shells that completion is for' },
   { name: 'mmdebstrap', why: 'makes a whole Debian guest' },
   { name: 'fdisk', why: 'sfdisk, makes partition tables in disk files' },
   { name: 'mtools', why: 'fills the EFI system partition of a disk file' },
