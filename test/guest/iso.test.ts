@@ -28,16 +28,12 @@ describe('a guest with an ISO', () => {
     await console.until(/corral\.hostname=from-iso[\s\S]*\n1073741824\r?\n/);
   });
 
-  it('is refused when the ISO is not there, before anything starts', async () => {
+  it('is refused when the ISO is not there, before anything is made', async () => {
     await using host = await TestHost.start();
     const { client } = host;
     const iso = join(host.data, 'missing.iso');
-    await assert.rejects(
-      (async () => {
-        await succeeded(client, client.vm.create({ name: 'a', iso }));
-        await succeeded(client, client.vm.start('a'));
-      })(),
-      /missing\.iso/,
-    );
+    await assert.rejects(client.vm.create({ name: 'a', iso }), { code: 'vm.file-missing' });
+    await succeeded(client, client.vm.create({ name: 'a' }));
+    await assert.rejects(client.vm.update('a', { iso }, { ifMatch: '*' }), { code: 'vm.file-missing' });
   });
 });

@@ -1,5 +1,16 @@
 import { defineErrors, error } from '@corral/core/errors';
 
+/** Actions whose names are no words that a person would use. */
+const spoken: Readonly<Record<string, string>> = {
+  'guest-call': 'a call to its guest agent',
+  'disk-add': 'adding a disk',
+  'disk-remove': 'removing a disk',
+  'port-add': 'adding a port',
+  'port-remove': 'removing a port',
+  'discard-saved': 'discarding saved memory',
+  set: 'changing settings',
+};
+
 export const vmErrors = defineErrors('vm', {
   'not-found': error<{ vm: string }>(
     404,
@@ -14,7 +25,8 @@ export const vmErrors = defineErrors('vm', {
   'illegal-state': error<{ vm: string; action: string; state: string; legalStates: readonly string[] }>(
     409,
     'Not possible in this state',
-    (p) => `VM "${p.vm}" is ${p.state}; ${p.action} is possible when it is ${p.legalStates.join(' or ')}.`,
+    (p) =>
+      `VM "${p.vm}" is ${p.state}; ${spoken[p.action] ?? p.action} is possible when it is ${p.legalStates.join(' or ')}.`,
   ),
   'still-copied': error<{ vm: string; action: string }>(
     409,
@@ -112,6 +124,12 @@ export const vmErrors = defineErrors('vm', {
     'The saved memory cannot be used',
     (p) =>
       `The saved memory of VM "${p.vm}" (${p.path}) cannot be used: ${p.reason}. "corral vm discard-saved ${p.vm}" lets it start without.`,
+  ),
+  'needs-uefi': error<{ vm: string }>(
+    400,
+    'Secure Boot needs UEFI',
+    (p) =>
+      `VM "${p.vm}" is to have Secure Boot, which a BIOS knows nothing of. Give it "--firmware uefi", or "--no-secure-boot".`,
   ),
   'unsupported-firmware': error<{ what: string; path: string; fix: string }>(
     409,

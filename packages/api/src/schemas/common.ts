@@ -3,11 +3,12 @@ import { namePattern, uuidPattern } from '@corral/core/ids';
 import { z } from 'zod';
 
 export const Id = z.string().regex(uuidPattern).describe('UUID; never changes');
+const nameRule = '1 to 63 letters, digits, "-", "_" or "."; begins with a letter or digit';
 export const Name = z
   .string()
-  .regex(namePattern)
+  .regex(namePattern, `must be ${nameRule}`)
   .refine((name) => !uuidPattern.test(name.toLowerCase()), 'A name cannot look like an id')
-  .describe('1 to 63 letters, digits, "-", "_" or "."; begins with a letter or digit');
+  .describe(nameRule);
 export const NameOrId = z.string().min(1).max(63).describe('name or id');
 export const Timestamp = z.iso.datetime().describe('RFC 3339, UTC');
 export const Bytes = z.int().min(0).describe('bytes');

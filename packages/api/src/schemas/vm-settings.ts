@@ -80,9 +80,9 @@ export const PortSettings = z.strictObject({
 });
 
 export const CpuCount = z.int().min(1).max(1024);
-export const MemoryBytes = Bytes.min(16 * MiB)
+export const MemoryBytes = Bytes.min(16 * MiB, 'must be at least 16 MiB (16777216)')
   .max(16 * 1024 * GiB)
-  .refine((bytes) => bytes % MiB === 0, 'Memory is a whole number of MiB');
+  .refine((bytes) => bytes % MiB === 0, 'must be a whole number of MiB');
 
 /** Started with the host, lowest order first; the next order begins `delayMs` after this VM was started. */
 export const Autostart = z.strictObject({

@@ -30,8 +30,12 @@ function isEmpty(value: unknown): boolean {
   );
 }
 
+/** How zod begins a message when the schema brings none of its own. */
+const zodsOwnWords = /^(Invalid|Too (small|big)|Unrecognized)/;
+
 function describeIssue(part: string, issue: Issue): string[] {
   const place = [part, ...issue.path.map(String)].join('.');
+  if (!zodsOwnWords.test(issue.message)) return [`${place}: ${issue.message}`];
   switch (issue.code) {
     case 'unrecognized_keys':
       return issue.keys.map((key) => `${place}.${key}: there is no such field`);

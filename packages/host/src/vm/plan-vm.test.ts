@@ -98,6 +98,12 @@ describe('the plan of a VM', () => {
     assert.deepEqual(makings, { a: { kind: 'import', source: '/from/web.avhdx', sourceFormat: 'vhdx' } });
   });
 
+  it('refuses Secure Boot with a BIOS', () => {
+    assert.throws(() => sampleVm({ secureBoot: true }), { code: 'vm.needs-uefi' });
+    assert.equal(sampleVm({ secureBoot: true, firmware: 'uefi' }).secureBoot, true);
+    assert.equal(sampleVm({ profile: 'windows', firmware: 'bios' }).secureBoot, false);
+  });
+
   it('refuses a disk that is to be made from two things', () => {
     const both = [{ name: 'data', from: '/a', device: '/dev/sdb' }];
     assert.throws(() => planVm(request({ disks: both }), countingFacts()), { code: 'vm.bad-disk' });

@@ -81,6 +81,7 @@ export function planVm(request: VmCreate, facts: PlanFacts): VmPlan {
   }
   for (const source of request.ports ?? [{ network: 'user' }])
     settings.ports.push(planPort(settings, source, facts));
+  requireFirmware(settings);
   settings.bootOrder = request.bootOrder ?? defaultBootOrder(settings);
   checkBootOrder(settings);
   return { settings, makings, copies: kernelCopies(facts.image) };
@@ -282,6 +283,11 @@ function freeSlot(vm: VmSettings): number {
 /** The CD first, so that a system can be installed; with a kernel given, the firmware boots nothing. */
 function defaultBootOrder(vm: VmSettings): string[] {
   return [...(vm.iso ? ['cdrom'] : []), ...vm.disks.map((disk) => `disk:${disk.name}`)];
+}
+
+/** @throws vm.needs-uefi */
+export function requireFirmware({ name, firmware, secureBoot }: VmSettings): void {
+  if (secureBoot && firmware === 'bios') throw vmErrors['needs-uefi']({ vm: name });
 }
 
 /** @throws vm.bad-boot-device */

@@ -16,6 +16,7 @@ import { vmErrors } from '../errors.ts';
 import type { Requester, StartOperation } from '../operations.ts';
 import { disksFolder, vmsFolder } from '../volume/placement.ts';
 import { localName } from '../volume/volume-record.ts';
+import { requireFile } from './disk-files.ts';
 import { requireRoom } from './disk-space.ts';
 import { plannedDisks } from './operations/create.ts';
 import { patched } from './operations/set.ts';
@@ -72,6 +73,7 @@ export class VmService {
 
   async create(request: VmCreate, caller: Requester): Promise<OperationSnapshot> {
     if (await this.#host.records.find(request.name)) throw vmErrors['name-taken']({ name: request.name });
+    await this.#requireFiles(request.name, request);
     const image = request.image === undefined ? null : await this.#options.image(request.image);
     const placed = await this.#place(request.volume ?? localName, request.disks);
     const plan = planVm(request, {
@@ -110,9 +112,19 @@ export class VmService {
     const taken = patch.name === undefined ? null : await this.#host.records.find(patch.name);
     if (taken && taken.settings.id !== record.settings.id)
       throw vmErrors['name-taken']({ name: patch.name! });
+    await this.#requireFiles(record.settings.name, patch, record.settings.id);
     // Refused at once where it can be known; the operation looks again.
     patched(record.settings, { patch, generation }, false);
     return this.#start('set', { ...target(record), generation, patch }, caller);
+  }
+
+  /** @throws vm.file-missing now, not at the first start */
+  async #requireFiles(vm: string, { iso, kernel }: Pick<VmPatch, 'iso' | 'kernel'>, id = ''): Promise<void> {
+    const { directory } = this.#host;
+    const files = { ISO: iso, kernel: kernel?.kernel, initrd: kernel?.initrd };
+    for (const [what, path] of Object.entries(files)) {
+      if (path) await requireFile(vm, what, directory.resolveInVm(id, path));
+    }
   }
 
   async delete(vm: string, generation: number | null, caller: Requester): Promise<OperationSnapshot> {

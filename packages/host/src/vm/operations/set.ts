@@ -5,7 +5,7 @@ import { defineOperation } from '@corral/operation/operation';
 import { z } from 'zod';
 import { vmErrors } from '../../errors.ts';
 import { pendingRestart } from '../pending-restart.ts';
-import { checkBootOrder } from '../plan-vm.ts';
+import { checkBootOrder, requireFirmware } from '../plan-vm.ts';
 import { requireLegal, rewriteSettingsFile, type VmHost } from '../vm-host.ts';
 import type { VmRecord } from '../vm-record.ts';
 import { subject } from '../vm-supervisor.ts';
@@ -101,6 +101,7 @@ export function patched(
     next.bootOrder = next.bootOrder.filter((device) => device !== 'cdrom');
   }
   checkBootOrder(next);
+  requireFirmware(next);
   return next;
 }
 
