@@ -30,7 +30,9 @@ test('locks in a store are renewed for each repository that has them, and a fail
     new CredentialFiles(folder),
   );
   const told: string[] = [];
-  const host: RepositoryHost = { connections, emit: async (type, ..._rest) => told.push(type) };
+  const note = async (type: string): Promise<unknown> => told.push(type);
+  // A function of fewer parameters is one of more; the generic rest hides that from the compiler.
+  const host: RepositoryHost = { connections, emit: note as RepositoryHost['emit'] };
   for (const name of ['near', 'gone']) {
     const id = newId();
     const credentials = { accessKeyId: 'test', secretAccessKey: 'test' };
