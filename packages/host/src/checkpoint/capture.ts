@@ -19,6 +19,7 @@ import {
 } from '../chain/fork.ts';
 import type { PinRecord } from '../chain/pin-record.ts';
 import { checkpointErrors } from '../errors.ts';
+import { requireForkRoom } from '../vm/disk-space.ts';
 import { monitorOf, requireLegal, rewriteSettingsFile, type VmHost } from '../vm/vm-host.ts';
 import type { SavedMemory } from '../vm/vm-record.ts';
 import { subject } from '../vm/vm-supervisor.ts';
@@ -112,26 +113,9 @@ async function planCapture(host: VmHost, capture: Capture, seed: string): Promis
   }
   const overlays = planFork(vm.settings, seed);
   const memory = capture.type === 'standard' && state !== 'off';
-  await requireRoom(host, vm, capture, memory ? (vm.process?.applied.memoryBytes ?? 0) : 0);
+  const memoryBytes = memory ? (vm.process?.applied.memoryBytes ?? 0) : 0;
+  await requireForkRoom(host, vm.settings, `Checkpoint ${capture.name}`, memoryBytes);
   return { state, memory, overlays, settings: vm.settings, applied: vm.process?.applied ?? null };
-}
-
-/** Header and tables of an empty differencing disk. */
-const overlayBytes = 2 ** 20;
-
-/** @throws volume.below-reserve; volume.foreign and the like where this host may not write */
-async function requireRoom(
-  { directory, volumes }: VmHost,
-  { settings: vm }: { readonly settings: VmSettings },
-  { name }: Capture,
-  memoryBytes: number,
-): Promise<void> {
-  const what = `Checkpoint ${name}`;
-  await volumes.requireVm(vm);
-  await volumes.requireSpace(directory.vm(vm.id).folder, memoryBytes, what);
-  for (const { path, passThrough } of vm.disks) {
-    if (!passThrough) await volumes.requireSpace(directory.resolveInVm(vm.id, path), overlayBytes, what);
-  }
 }
 
 function overlayStep<Input>(host: VmHost, of: Of<Input>): CaptureStep<Input, 'make-overlays'> {

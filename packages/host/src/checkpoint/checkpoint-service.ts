@@ -59,6 +59,7 @@ export class CheckpointService {
   async create(vm: string, request: CheckpointCreate, caller: Requester): Promise<OperationSnapshot> {
     const state = await this.#read(vm);
     requireLegal(this.#host, state.vm, 'checkpoint-create');
+    await this.#host.volumes.requireVm(state.vm.settings);
     const capture = newCapture(state, request);
     // What can be refused at once is.
     planFork(state.vm.settings, capture.id);
@@ -73,6 +74,7 @@ export class CheckpointService {
   ): Promise<OperationSnapshot> {
     const state = await this.#read(vm);
     requireLegal(this.#host, state.vm, 'checkpoint-apply');
+    await this.#host.volumes.requireVm(state.vm.settings);
     const { settings } = state.vm;
     const { id, name } = findCheckpoint(state.checkpoints, settings.name, checkpoint);
     if (!request.present) {
@@ -106,6 +108,7 @@ export class CheckpointService {
   ): Promise<OperationSnapshot> {
     const state = await this.#read(vm);
     requireLegal(this.#host, state.vm, 'checkpoint-delete');
+    await this.#host.volumes.requireVm(state.vm.settings);
     const { settings } = state.vm;
     const found = findCheckpoint(state.checkpoints, settings.name, checkpoint);
     const going = options.subtree ? subtreeOf(state.checkpoints, found.id) : [found];

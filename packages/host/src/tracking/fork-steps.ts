@@ -22,6 +22,7 @@ import {
 import type { PinRecord } from '../chain/pin-record.ts';
 import { chainErrors } from '../errors.ts';
 import { type FreezeOutcome, withFrozenGuest } from '../guard/frozen-guest.ts';
+import { requireForkRoom } from '../vm/disk-space.ts';
 import { monitorOf, requireLegal, rewriteSettingsFile, type VmHost } from '../vm/vm-host.ts';
 import { trackingErrors } from './errors.ts';
 
@@ -67,6 +68,7 @@ export function forkSteps(host: VmHost, action: VmAction): AnyStep<ForkInput, Fo
       run: async ({ input, operationId, signal }) => {
         const record = await host.records.get(input.vmId);
         requireLegal(host, record, action);
+        await requireForkRoom(host, record.settings, `The fork of VM ${record.settings.name}`);
         const overlays = planFork(record.settings, operationId, forkable(record.settings));
         await makeOverlays(host, record, overlays, signal);
         return { overlays };

@@ -1,6 +1,7 @@
 /** How much a new disk may take at once, for the reserve of its volume. */
 import { stat } from 'node:fs/promises';
-import type { DiskSettings } from '@corral/api/schemas/vm-settings';
+import type { DiskSettings, VmSettings } from '@corral/api/schemas/vm-settings';
+import type { DataDirectory } from '../data-directory.ts';
 import type { Volumes } from '../volume/volumes.ts';
 import type { DiskMaking } from './disk-files.ts';
 
@@ -55,6 +56,25 @@ async function bytesNeeded(volumes: Volumes, { disk, path, making }: PlannedDisk
       return emptyBytes;
     case 'device':
       return 0;
+  }
+}
+
+/**
+ * Before a differencing disk is put on each disk of a VM.
+ *
+ * @param memoryBytes that is written beside them, into the VM's folder
+ * @throws volume.below-reserve; volume.foreign and the like where this host may not write
+ */
+export async function requireForkRoom(
+  { directory, volumes }: { readonly directory: DataDirectory; readonly volumes: Volumes },
+  vm: Pick<VmSettings, 'id' | 'disks'>,
+  what: string,
+  memoryBytes = 0,
+): Promise<void> {
+  await volumes.requireVm(vm);
+  await volumes.requireSpace(directory.vm(vm.id).folder, memoryBytes, what);
+  for (const { path, passThrough } of vm.disks) {
+    if (!passThrough) await volumes.requireSpace(directory.resolveInVm(vm.id, path), emptyBytes, what);
   }
 }
 
