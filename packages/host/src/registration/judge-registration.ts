@@ -13,6 +13,8 @@ export interface RegistrationFacts {
   readonly idTaken: boolean;
   /** The folder is that of a VM of this host's data directory already, and the only one it can be. */
   readonly atHome: boolean;
+  /** A folder on the way to it through which the VM's user may not walk; null if there is none. */
+  readonly closedFolder: string | null;
 }
 
 /** The settings with the networks that were asked for. */
@@ -59,6 +61,10 @@ function identityFindings(
   if (facts.idTaken) {
     const fix = copy ? '--new-id' : '--copy --new-id';
     findings.push(problem('id', 'A VM with this id is there already.', fix));
+  }
+  if (facts.closedFolder !== null && !copy) {
+    const message = `The VM's user may not walk through ${facts.closedFolder}.`;
+    findings.push(problem('folder', message, `chmod o+x ${facts.closedFolder}, or --copy`));
   }
   if (newId && facts.atHome && !copy) {
     findings.push(problem('id', 'Its folder is named after the id that it has.', '--copy as well'));

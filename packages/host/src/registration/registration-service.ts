@@ -1,5 +1,7 @@
 /** Registers VMs from their files, and reports before what does not fit this host. */
 import { randomUUID } from 'node:crypto';
+import { stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import type { RegistrationReport, VmRegister } from '@corral/api/schemas/registration';
 import type { OperationSnapshot } from '@corral/operation/operation';
 import { vmErrors } from '../errors.ts';
@@ -13,6 +15,14 @@ import { judgeRegistration, type RegistrationFacts, switched } from './judge-reg
 import { planRegistration } from './plan-registration.ts';
 import { type Registrable, readRegistrable } from './read-registrable.ts';
 import type { vmRegister } from './register-operation.ts';
+
+/** The folder itself gets the right mode when it is taken over; those above it are the administrator's. */
+async function closedFolderAbove(directory: string): Promise<string | null> {
+  for (let folder = dirname(directory); ; folder = dirname(folder)) {
+    if (((await stat(folder)).mode & 0o001) === 0) return folder;
+    if (folder === dirname(folder)) return null;
+  }
+}
 
 export interface RegistrationServiceOptions {
   readonly host: VmHost;
@@ -94,6 +104,7 @@ export class RegistrationService {
       nameTaken: (await host.records.find(name ?? settings.name)) !== null,
       idTaken: !newId && (await host.records.find(settings.id)) !== null,
       atHome: directory === host.directory.vm(settings.id).folder,
+      closedFolder: host.firstUid === null ? null : await closedFolderAbove(directory),
     };
   }
 }

@@ -31,6 +31,7 @@ const facts: RegistrationFacts = {
   nameTaken: false,
   idTaken: false,
   atHome: false,
+  closedFolder: null,
 };
 const request: VmRegister = { directory: '/srv/x', copy: false, newId: false, switches: {} };
 let count = 0;
@@ -54,6 +55,7 @@ test('each thing that does not fit is named with its fix', () => {
   assert.deepEqual(problems({ machineTypes: new Set() })[0]?.[0], 'machine type');
   assert.deepEqual(problems({ nameTaken: true })[0]?.[0], 'name');
   assert.deepEqual(problems({ idTaken: true })[0], ['id', '--copy --new-id']);
+  assert.deepEqual(problems({ closedFolder: '/root' }), [['folder', 'chmod o+x /root, or --copy']]);
   assert.deepEqual(problems({ atHome: true }, { ...request, newId: true })[0]?.[0], 'id');
 });
 
