@@ -675,6 +675,61 @@ class ReferenceClient {
   }
 }
 
+class ChangesClient {
+  readonly #caller: Caller;
+
+  constructor(caller: Caller) {
+    this.#caller = caller;
+  }
+
+  /** Hold the disks still, as they are now, for a program that reads what changed. */
+  open(
+    vm: string,
+    body: Body<'changes.open'> = {},
+    options: CallOptions = {},
+  ): Promise<Result<'changes.open'>> {
+    return this.#caller.json<Result<'changes.open'>>({ method: 'POST', path: `/v1/vms/${part(vm)}/changes`, body }, options);
+  }
+
+  /** List what is held open. */
+  list(
+    vm: string,
+    query: Query<'changes.list'> = {},
+    options: CallOptions = {},
+  ): Promise<Result<'changes.list'>> {
+    return this.#caller.json<Result<'changes.list'>>({ method: 'GET', path: `/v1/vms/${part(vm)}/changes`, query }, options);
+  }
+
+  /** Show what is held open, where it can be read, and until when. */
+  show(
+    vm: string,
+    changes: string,
+    options: CallOptions = {},
+  ): Promise<Result<'changes.show'>> {
+    return this.#caller.json<Result<'changes.show'>>({ method: 'GET', path: `/v1/vms/${part(vm)}/changes/${part(changes)}` }, options);
+  }
+
+  /** List the extents of a disk that changed, in order: never fewer than did. */
+  extents(
+    vm: string,
+    changes: string,
+    disk: string,
+    query: Query<'changes.extents'> = {},
+    options: CallOptions = {},
+  ): Promise<Result<'changes.extents'>> {
+    return this.#caller.json<Result<'changes.extents'>>({ method: 'GET', path: `/v1/vms/${part(vm)}/changes/${part(changes)}/disks/${part(disk)}/extents`, query }, options);
+  }
+
+  /** Let go of what was held open; its layers are merged. */
+  close(
+    vm: string,
+    changes: string,
+    options: CallOptions = {},
+  ): Promise<Result<'changes.close'>> {
+    return this.#caller.json<Result<'changes.close'>>({ method: 'DELETE', path: `/v1/vms/${part(vm)}/changes/${part(changes)}` }, options);
+  }
+}
+
 class BackupClient {
   readonly #caller: Caller;
 
@@ -1006,6 +1061,7 @@ export class Client {
   readonly vm: VmClient;
   readonly checkpoint: CheckpointClient;
   readonly reference: ReferenceClient;
+  readonly changes: ChangesClient;
   readonly backup: BackupClient;
   readonly restore: RestoreClient;
   readonly guest: GuestClient;
@@ -1025,6 +1081,7 @@ export class Client {
     this.vm = new VmClient(caller);
     this.checkpoint = new CheckpointClient(caller);
     this.reference = new ReferenceClient(caller);
+    this.changes = new ChangesClient(caller);
     this.backup = new BackupClient(caller);
     this.restore = new RestoreClient(caller);
     this.guest = new GuestClient(caller);

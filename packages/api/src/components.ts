@@ -42,7 +42,17 @@ import {
 import { Image, ImageBuild, ImageImport } from './schemas/image.ts';
 import { Operation, OperationProgress, OperationStep } from './schemas/operation.ts';
 import { Problem, ProblemCause } from './schemas/problem.ts';
-import { Reference, ReferenceCreate, ReferencePage } from './schemas/reference.ts';
+import {
+  ChangedDisk,
+  ChangedExtent,
+  ChangedExtentPage,
+  Changes,
+  ChangesOpen,
+  ChangesPage,
+  Reference,
+  ReferenceCreate,
+  ReferencePage,
+} from './schemas/reference.ts';
 import { RegistrationFinding, RegistrationReport, VmRegister } from './schemas/registration.ts';
 import {
   Repository,
@@ -97,6 +107,12 @@ export const components: Readonly<Record<string, z.ZodType>> = {
   BackupPage,
   BackupRun,
   BackupVerification,
+  ChangedDisk,
+  ChangedExtent,
+  ChangedExtentPage,
+  Changes,
+  ChangesOpen,
+  ChangesPage,
   Checkpoint,
   CheckpointApply,
   CheckpointCreate,

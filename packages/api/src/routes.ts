@@ -1,6 +1,7 @@
 /** The contract: every route there is. An operation with no entry here does not exist (invariant 6). */
 import type { Route } from './route.ts';
 import { backupRoutes } from './routes/backup-routes.ts';
+import { changesRoutes } from './routes/changes-routes.ts';
 import { checkpointRoutes } from './routes/checkpoint-routes.ts';
 import { eventRoutes } from './routes/event-routes.ts';
 import { guestRoutes } from './routes/guest-routes.ts';
@@ -31,6 +32,7 @@ export const routes = {
   ...vmRegistrationRoutes,
   ...checkpointRoutes,
   ...referenceRoutes,
+  ...changesRoutes,
   ...backupRoutes,
   ...restoreRoutes,
   ...guestRoutes,

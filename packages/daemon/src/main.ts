@@ -8,6 +8,7 @@ import { DataDirectory } from '@corral/host/data-directory';
 import { EventLog } from '@corral/host/event-log';
 import { thawLeftFrozen } from '@corral/host/guard/freeze-guard';
 import { watchLocks } from '@corral/host/repository/watch-locks';
+import { watchChanges } from '@corral/host/tracking/watch-changes';
 import { vmsWithOwnedQemu } from '@corral/host/vm/owns-qemu';
 import { watchSpace } from '@corral/host/vm/space-watcher';
 import type { VmHost } from '@corral/host/vm/vm-host';
@@ -125,6 +126,11 @@ async function run(options: DaemonOptions, log: Logger, stop: AbortSignal): Prom
     watchLocks(parts.repositories, log, stop),
     watchCheckpoints(parts.host, defaultCheckpointLimits, stop),
     watchVolumes(parts.host.volumes, parts.host.emit, log, stop),
+    watchChanges(
+      parts.backups.changes,
+      (input) => parts.engine.start(parts.backups.changesKinds.close, input, { requestedBy: 'corral' }),
+      stop,
+    ),
     compactHistory(store, {
       keepMs: historyKeptMs,
       onError: (cause) => log.warn({ err: cause }, 'the history of the store could not be shortened'),

@@ -18,7 +18,13 @@ import type { GuestExec, GuestExecResult, GuestInfo, KeyValue } from '@corral/ap
 import type { DoctorReport, Host } from '@corral/api/schemas/host';
 import type { Image, ImageBuild, ImageImport } from '@corral/api/schemas/image';
 import type { OperationState } from '@corral/api/schemas/operation';
-import type { Reference, ReferenceCreate } from '@corral/api/schemas/reference';
+import type {
+  ChangedExtent,
+  Changes,
+  ChangesOpen,
+  Reference,
+  ReferenceCreate,
+} from '@corral/api/schemas/reference';
 import type { RegistrationReport, VmRegister } from '@corral/api/schemas/registration';
 import type {
   Repository,
@@ -239,6 +245,22 @@ export interface ReferenceService {
   delete(vm: string, reference: string, caller: Caller): Promise<OperationSnapshot>;
 }
 
+export interface ChangesService {
+  open(vm: string, input: ChangesOpen, caller: Caller): Promise<OperationSnapshot>;
+  list(vm: string): Promise<readonly Changes[]>;
+  /** @throws tracking.changes-not-found */
+  show(vm: string, id: string): Promise<Changes>;
+  /** Those that end behind `after`, in order; `next` is the `after` of the next page. */
+  extents(
+    vm: string,
+    id: string,
+    disk: string,
+    after: number,
+    limit: number,
+  ): Promise<{ readonly items: ChangedExtent[]; readonly next: number | null }>;
+  close(vm: string, id: string, caller: Caller): Promise<OperationSnapshot>;
+}
+
 export interface BackupService {
   /** @throws backup.pass-through: what cannot be backed up is refused before anything starts */
   run(vm: string, input: BackupRun, caller: Caller): Promise<OperationSnapshot>;
@@ -277,6 +299,7 @@ export interface Services {
   readonly checkpoints: CheckpointService;
   readonly registrations: RegistrationService;
   readonly references: ReferenceService;
+  readonly changes: ChangesService;
   readonly backups: BackupService;
   readonly restores: RestoreService;
   readonly guests: GuestService;

@@ -21,6 +21,7 @@ import type {
 } from '../services.ts';
 import {
   sampleBackup,
+  sampleChanges,
   sampleCheckpoint,
   sampleDoctorReport,
   sampleHost,
@@ -100,6 +101,16 @@ export function fakeServices(events: EventService): FakeServices {
       list: async () => [sampleReference('monday')],
       create: async (vm, input, caller) => start(`references.create ${vm} ${input.name}`, caller),
       delete: async (vm, reference, caller) => start(`references.delete ${vm} ${reference}`, caller),
+    },
+    changes: {
+      open: async (vm, { since }, caller) => start(`changes.open ${vm} ${since}`, caller),
+      list: async () => [sampleChanges()],
+      show: async () => sampleChanges(),
+      extents: async (_vm, _id, _disk, after) => ({
+        items: after === 0 ? [{ offset: 0, length: 2048 }] : [],
+        next: null,
+      }),
+      close: async (vm, id, caller) => start(`changes.close ${vm} ${id}`, caller),
     },
     backups: {
       run: async (vm, { repository, full }, caller) =>

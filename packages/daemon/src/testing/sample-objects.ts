@@ -4,7 +4,7 @@ import type { Backup } from '@corral/api/schemas/backup';
 import type { Checkpoint } from '@corral/api/schemas/checkpoint';
 import type { DoctorReport, Host } from '@corral/api/schemas/host';
 import type { Image } from '@corral/api/schemas/image';
-import type { Reference } from '@corral/api/schemas/reference';
+import type { Changes, Reference } from '@corral/api/schemas/reference';
 import type { Repository, RepositoryStatistics } from '@corral/api/schemas/repository';
 import type { Vm } from '@corral/api/schemas/vm';
 import type { Volume, VolumeCheck } from '@corral/api/schemas/volume';
@@ -235,5 +235,20 @@ export function sampleBackup(name: string): Backup {
     ],
     documents: ['vm.json'],
     verification: null,
+  };
+}
+
+export function sampleChanges(): Changes {
+  return {
+    id: newId(),
+    vmId: newId(),
+    since: null,
+    createdAt: '2026-01-01T00:00:00.000Z',
+    expiresAt: '2026-01-01T01:00:00.000Z',
+    consistency: 'crash',
+    reason: 'the VM was off',
+    frozenMs: 0,
+    nbd: 'nbd+unix:///DISK?socket=/var/lib/corral/run/changes/nbd.sock',
+    disks: [{ name: 'data', sizeBytes: 2 ** 30, tracked: true, changedBytes: 2048, extents: 1 }],
   };
 }

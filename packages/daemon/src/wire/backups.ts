@@ -7,6 +7,8 @@ import { backupRun } from '@corral/host/backup/backup-operation';
 import { vmFork } from '@corral/host/backup/fork-operation';
 import { Slots } from '@corral/host/backup/slots';
 import type { RepositoryConnections } from '@corral/host/repository/connections';
+import { type ChangesHost, changesClose, changesOpen } from '@corral/host/tracking/changes-operations';
+import { ChangesRecords } from '@corral/host/tracking/changes-record';
 import { ForkOutput } from '@corral/host/tracking/fork-steps';
 import { referenceCreate, referenceDelete } from '@corral/host/tracking/reference-operations';
 import type { VmHost } from '@corral/host/vm/vm-host';
@@ -31,10 +33,13 @@ export function assembleBackups(
     forks: forksBy(fork, engine),
     slots: new Slots(backupsAtOnce),
   };
+  const changes: ChangesHost = { host, records: new ChangesRecords(store), forks: backups.forks };
   return {
     backups,
     fork,
     kinds: { run: backupRun(backups), delete: backupDelete(connections) },
+    changes,
+    changesKinds: { open: changesOpen(changes), close: changesClose(changes) },
     references: { create: referenceCreate(host), delete: referenceDelete(host) },
   };
 }

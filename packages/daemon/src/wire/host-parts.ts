@@ -174,6 +174,7 @@ export async function assembleHost(options: HostPartsOptions) {
     ...Object.values(repositoryKinds),
     ...Object.values(backups.kinds),
     ...Object.values(backups.references),
+    ...Object.values(backups.changesKinds),
     backups.fork,
     ...Object.values(restoreKinds),
     merge,

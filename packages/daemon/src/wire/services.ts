@@ -13,6 +13,7 @@ import { RepositoryService } from '@corral/host/repository/repository-service';
 import { RestoreService } from '@corral/host/restore/restore-service';
 import { inspectDevice } from '@corral/host/storage/block-device';
 import { volumeFacts } from '@corral/host/storage/volume-facts';
+import { ChangesService } from '@corral/host/tracking/changes-service';
 import { ReferenceService } from '@corral/host/tracking/reference-service';
 import { VmService } from '@corral/host/vm/vm-service';
 import { chainInspector } from '@corral/host/volume/chain-inspector';
@@ -82,6 +83,7 @@ export function makeServices(options: ServicesOptions): Services {
       start,
       inspectors: [chainInspector(host.directory, host.chainRecords)],
     }),
+    changes: new ChangesService(parts.backups.changes, parts.backups.changesKinds, start),
     references: new ReferenceService(host, parts.backups.references, start),
     backups,
     restores: new RestoreService({
