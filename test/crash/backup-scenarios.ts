@@ -29,7 +29,7 @@ async function machineAndVault(client: Client, data: string): Promise<void> {
   await succeeded(client, client.vm.start('a'));
 }
 
-async function backedUp(client: Client, data: string): Promise<void> {
+export async function backedUp(client: Client, data: string): Promise<void> {
   await machineAndVault(client, data);
   await succeeded(client, client.backup.run('a', { ...request, name: 'first' }));
 }

@@ -11,6 +11,7 @@ import { succeeded } from '../support/operations.ts';
 import { backupScenarios } from './backup-scenarios.ts';
 import { checkpointScenarios } from './checkpoint-scenarios.ts';
 import { repositoryScenarios } from './repository-scenarios.ts';
+import { restoreScenarios } from './restore-scenarios.ts';
 import { volumeScenarios } from './volume-scenarios.ts';
 
 export interface Scenario {
@@ -108,6 +109,7 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
     begin: (client) => client.image.build({ recipe: 'micro' }),
   },
   ...backupScenarios,
+  ...restoreScenarios,
   ...checkpointScenarios,
   ...volumeScenarios,
   ...repositoryScenarios,

@@ -11,6 +11,8 @@ import { vmRegister } from '@corral/host/registration/register-operation';
 import type { RepositoryConnections } from '@corral/host/repository/connections';
 import type { RepositoryHost } from '@corral/host/repository/repository-host';
 import { repositoryOperations } from '@corral/host/repository/repository-operations';
+import type { RestoreHost } from '@corral/host/restore/restore-host';
+import { restoreOperations } from '@corral/host/restore/restore-operations';
 import { referenceCreate, referenceDelete } from '@corral/host/tracking/reference-operations';
 import type { VmHost } from '@corral/host/vm/vm-host';
 import { vmOperations } from '@corral/host/vm/vm-operations';
@@ -55,6 +57,7 @@ export function registry(): OperationRegistry {
     ...Object.values(repositories),
     vmFork({} as VmHost),
     backupRun(backups),
+    ...Object.values(restoreOperations({} as RestoreHost)),
     backupDelete({} as RepositoryConnections),
     referenceCreate({} as VmHost),
     referenceDelete({} as VmHost),
