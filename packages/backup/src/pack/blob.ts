@@ -13,8 +13,10 @@ export const idBytes = 32;
 export const nodeBytes = 1 + fanOut * idBytes;
 
 const compression = { [constants.ZSTD_c_compressionLevel]: 1 };
-/** One output chunk that holds the most there can be: nothing is copied together (a sixth faster). */
-const outputChunk = blockBytes + 1024;
+/** An output chunk that holds the most there can be: nothing is copied together (a sixth faster). */
+const outputMargin = 1024;
+/** Ids are hashes: what compresses in a node is the zero ids, and fewer than these do not pay. */
+const worthwhileZeroIds = 3;
 
 export function blockId(keys: RepositoryKeys, content: Uint8Array): Buffer {
   return keyedHash(keys.block, content);
@@ -36,12 +38,26 @@ export interface EncodedBlob {
 
 /** Compressed only where that saves a thirty-second: less is not worth the time of unpacking. */
 export function encodeBlob(sealer: Sealer, offset: number, kind: BlobKind, plain: Uint8Array): EncodedBlob {
-  const options = { params: compression, pledgedSrcSize: plain.length, chunkSize: outputChunk };
-  const packed = zstdCompressSync(plain, options);
-  const compressed = packed.length + (plain.length >>> 5) < plain.length;
+  const packed = kind === 'node' && isDense(plain) ? null : compress(kind, plain);
+  const compressed = packed !== null && packed.length + (plain.length >>> 5) < plain.length;
   const body = compressed ? packed : asBuffer(plain);
   const stored = sealer.encrypted ? sealer.seal(blobSection, offset, body) : body;
   return { stored, word: lengthWord(stored.length, compressed, kind) };
+}
+
+function compress(kind: BlobKind, plain: Uint8Array): Buffer {
+  const chunkSize = plainLimit(kind) + outputMargin;
+  return zstdCompressSync(plain, { params: compression, pledgedSrcSize: plain.length, chunkSize });
+}
+
+/** Whether a node has hardly a zero id. An id that is none and begins with four zero bytes does no harm. */
+function isDense(node: Uint8Array): boolean {
+  const words = asBuffer(node);
+  let zeroIds = 0;
+  for (let at = 1; at < node.length && zeroIds < worthwhileZeroIds; at += idBytes) {
+    if (words.readUInt32LE(at) === 0) zeroIds += 1;
+  }
+  return zeroIds < worthwhileZeroIds;
 }
 
 /** The content, or null if it is damaged. The caller compares its hash with the id. */
