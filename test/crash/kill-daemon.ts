@@ -13,8 +13,11 @@ export async function killDaemonAt(host: TestHost, point: CrashPoint, scenario: 
   await host.arm(`${nameOf(point)}=kill-daemon`);
 
   // The daemon may die before it has answered; what it began is in its records.
-  await Promise.all([scenario.begin(client, data).catch(() => null), host.daemonEnded()]);
+  const begun = scenario.begin(client, data).catch(() => null);
+  await host.daemonEnded();
   await host.startDaemon();
+  // One that follows what it began goes on following.
+  await begun;
   await allEnded(client);
   await nothingLeftOver(client, data, host.daemonPid);
 
