@@ -10,6 +10,8 @@ import type { WorkerRequest } from './worker-protocol.ts';
 const everyBytes = 48 * 2 ** 20;
 /** Packing leaves most, and runs beside packs that wait for the store: it is collected sooner. */
 const packingWeight = 6;
+/** A pack unpacks to about twice what is read of it. */
+const provingWeight = 2;
 
 export class OutsideGarbage {
   readonly #collect: () => void;
@@ -36,7 +38,7 @@ function workOf(request: WorkerRequest): number {
     case 'decode':
       return request.out.byteLength;
     case 'prove':
-      return request.length;
+      return request.length * provingWeight;
     case 'flush':
       return 0;
   }
