@@ -10,7 +10,7 @@ const MiB = 2 ** 20;
 
 describe('a guest that deletes a file and discards its blocks', () => {
   for (const format of ['qcow2', 'raw'] as const) {
-    it(`gives the space back to the volume (${format})`, { timeout: 180_000 }, async () => {
+    it(`gives the space back to the volume (${format})`, { timeout: 300_000 }, async () => {
       await using mounted = await MountedFileSystem.mount('xfs');
       await using host = await TestHost.start();
       const { client } = host;

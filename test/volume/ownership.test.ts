@@ -55,6 +55,10 @@ describe('the owner of a volume', () => {
     await first.restart('SIGTERM');
     assert.equal((await first.client.event.list({ type: 'volume.lost' })).items.length, 1);
 
+    const { findings } = await one.host.doctor();
+    const found = findings.find(({ check }) => check === 'volumes');
+    assert.deepEqual([found?.severity, found?.things], ['error', ['v']]);
+
     const before = await readFile(join(path, 'corral-volume.json'), 'utf8');
     for (const refused of [
       () => one.vm.start('a'),

@@ -1,6 +1,7 @@
 /** VMs and disks on volumes: where the files are, whose they are, how they are copied, and that they go. */
 import assert from 'node:assert/strict';
 import {
+  appendFile,
   lstat,
   mkdir,
   readdir,
@@ -191,5 +192,27 @@ describe('volume check', () => {
     );
     const all = await client.volume.check('v');
     assert.ok(all.findings.some(({ problem, vm }) => problem === 'orphan' && vm === null));
+  });
+
+  it('knows the layers that checkpoints keep, and names one that was edited', async () => {
+    await using host = await TestHost.start();
+    const { client } = host;
+    const root = await volumeIn(host, 'v');
+    const disks = [{ name: 'one', sizeBytes: MiB, volume: 'v' }];
+    await succeeded(client, client.vm.create({ name: 'a', ...small, disks }));
+    await succeeded(client, client.checkpoint.create('a', { name: 'c' }));
+    const sound = await client.volume.check('v');
+    assert.deepEqual([sound.ok, sound.files, sound.findings], [true, 2, []]);
+
+    const { id } = await client.vm.show('a');
+    const sealed = join(root, 'corral/vms', id, 'disks/one.qcow2');
+    await appendFile(sealed, 'x');
+    const report = await client.volume.check('v');
+    assert.deepEqual(
+      report.findings.map(({ problem, path, disk }) => [problem, path, disk]),
+      [['altered', sealed, 'one']],
+    );
+    await succeeded(client, client.vm.disk.remove('a', 'one'));
+    await assert.rejects(client.volume.remove('v'), refusedWith('volume.in-use', /VM a/));
   });
 });

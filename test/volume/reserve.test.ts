@@ -18,7 +18,7 @@ const belowReserve = (cause: unknown): boolean =>
 
 describe('the reserve of a volume', () => {
   it('stops new disks, copies and clones, not what runs, and is told once', {
-    timeout: 180_000,
+    timeout: 300_000,
   }, async () => {
     await using mounted = await MountedFileSystem.mount('tmpfs', 200 * MiB);
     await using host = await TestHost.start();
@@ -44,6 +44,10 @@ describe('the reserve of a volume', () => {
     );
     const clone = client.vm.clone('a', { name: 'b' });
     await assert.rejects(succeeded(client, clone), /reserve/);
+    // The memory of the VM is more than what is left above the reserve.
+    const checkpoint = client.checkpoint.create('a', { name: 'c', type: 'standard' });
+    await assert.rejects(succeeded(client, checkpoint), /Checkpoint c needs 64 MiB on volume "v"/);
+    await assert.rejects(succeeded(client, client.vm.save('a')), /The memory of VM a needs 64 MiB/);
     await succeeded(client, client.vm.disk.add('a', { name: 'small', sizeBytes: MiB }));
 
     await writeFile(join(mounted.path, 'filler'), Buffer.alloc(24 * MiB));
