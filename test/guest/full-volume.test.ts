@@ -33,7 +33,8 @@ describe('a guest whose volume is full', () => {
     const filler = join(data, 'filler');
     await writeFile(filler, Buffer.alloc(bavail * bsize - 24 * MiB));
 
-    await inGuest(client, 'a', 'head -c 67108864 /dev/urandom > /tmp/source');
+    // More than is free, and no zeroes, which would take no space.
+    await inGuest(client, 'a', `yes ${Date.now()} | head -c ${48 * MiB} > /tmp/source`);
     const hash = await hashInGuest(client, 'a', '/tmp/source');
     await inGuest(
       client,

@@ -1,13 +1,17 @@
 /** A guest that boots from a CD. */
 import assert from 'node:assert/strict';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { promisify } from 'node:util';
 import { makeBootableIso } from '../support/boot-disks.ts';
 import { succeeded } from '../support/operations.ts';
 import { SerialConsole } from '../support/serial-console.ts';
 import { TestHost } from '../support/test-host.ts';
+
+const execute = promisify(execFile);
 
 describe('a guest with an ISO', () => {
   it('boots it before its empty disk, and answers on the serial console', async () => {
@@ -35,5 +39,19 @@ describe('a guest with an ISO', () => {
     await assert.rejects(client.vm.create({ name: 'a', iso }), { code: 'vm.file-missing' });
     await succeeded(client, client.vm.create({ name: 'a' }));
     await assert.rejects(client.vm.update('a', { iso }, { ifMatch: '*' }), { code: 'vm.file-missing' });
+  });
+});
+
+describe('a clone of a VM with a cloud-init seed', () => {
+  it('has a seed of its own, which names the clone', async () => {
+    await using host = await TestHost.start();
+    const { client, data } = host;
+    await succeeded(client, client.vm.create({ name: 'web1', seed: { userData: '#!/bin/sh\n' } }));
+    await succeeded(client, client.vm.clone('web1', { name: 'web2' }));
+    const { id } = await client.vm.show('web2');
+    const target = join(data, 'meta-data');
+    const seed = join(data, 'vms', id, 'boot/seed.iso');
+    await execute('xorriso', ['-osirrox', 'on', '-indev', seed, '-extract', '/meta-data', target]);
+    assert.equal(await readFile(target, 'utf8'), `instance-id: ${id}\nlocal-hostname: web2\n`);
   });
 });

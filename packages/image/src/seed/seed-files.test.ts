@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { isCorralError } from '@corral/core/errors';
 import { parse } from 'yaml';
-import { type SeedInput, seedFiles } from './seed-files.ts';
+import { renewedMetaData, type SeedInput, seedFiles } from './seed-files.ts';
 
 const key = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ0Fz alice@example';
 const base: SeedInput = { instanceId: 'f7a8', hostname: 'web1' };
@@ -57,4 +57,14 @@ test('aliases that unfold without end are refused', () => {
         .join(', ')}]`,
     );
   assert.throws(() => seedFiles({ ...base, userData: `#cloud-config\n${rows.join('\n')}\n` }), /alias/i);
+});
+
+test('a clone gets an id of its own, and its own name where the original had that of its VM', () => {
+  const original = seedFiles({ ...base, sshKeys: [key] }).get('meta-data')!;
+  const renew = (from: string, to: string): unknown =>
+    parse(renewedMetaData(original, { instanceId: 'b2', hostname: { from, to } }));
+  const unnamed = { 'instance-id': 'b2', 'public-keys': [key] };
+  assert.deepEqual(renew('web1', 'web2'), { ...unnamed, 'local-hostname': 'web2' });
+  assert.deepEqual(renew('vm7', 'web2'), { ...unnamed, 'local-hostname': 'web1' });
+  assert.deepEqual(renew('web1', 'web_2'), { ...unnamed, 'local-hostname': 'web1' });
 });

@@ -3,7 +3,7 @@
  *
  * Keys go into meta-data as `public-keys`, so that user-data stays exactly what was given, whatever its kind.
  */
-import { parseDocument, stringify } from 'yaml';
+import { parse, parseDocument, stringify } from 'yaml';
 import { imageErrors } from '../errors.ts';
 
 export interface SeedInput {
@@ -89,4 +89,23 @@ export function seedFiles(input: SeedInput): ReadonlyMap<string, string> {
     ['user-data', userData ?? '#cloud-config\n{}\n'],
     ...(networkConfig === undefined ? [] : [['network-config', networkConfig] as const]),
   ]);
+}
+
+/** What of a seed changes for a clone. */
+export interface SeedRenewal {
+  readonly instanceId: string;
+  /** The name of the original, and the clone's: a guest that was named otherwise keeps its name. */
+  readonly hostname: { readonly from: string; readonly to: string };
+}
+
+/** The meta-data of a clone's seed: keys and all else stay. */
+export function renewedMetaData(metaData: string, { instanceId, hostname }: SeedRenewal): string {
+  const before = (parse(metaData) ?? {}) as Readonly<Record<string, unknown>>;
+  const renamed = before['local-hostname'] === hostname.from && hostnamePattern.test(hostname.to);
+  const after = {
+    ...before,
+    'instance-id': instanceId,
+    ...(renamed ? { 'local-hostname': hostname.to } : {}),
+  };
+  return stringify(after, { lineWidth: 0 });
 }

@@ -1,8 +1,9 @@
 /** vm.clone: a new VM with the content of one that does not run; new ids, addresses and generation id. */
-import { chmod, chown, rm } from 'node:fs/promises';
+import { chmod, chown, rm, writeFile } from 'node:fs/promises';
 import { basename, resolve } from 'node:path';
 import { type DiskLayer, type DiskSettings, VmSettings } from '@corral/api/schemas/vm-settings';
 import { type CopyWay, copyDiskFile } from '@corral/image/copy/copy-disk-file';
+import { renewSeedImage } from '@corral/image/seed/seed-image';
 import { defineOperation } from '@corral/operation/operation';
 import { z } from 'zod';
 import { chainOf, withChain } from '../../chain/chain.ts';
@@ -147,7 +148,8 @@ async function copyFiles(
   }
   await copyIfThere(source.firmwareVariables, target.firmwareVariables, uid);
   if (await exists(source.tpm)) await copyTpm(source.tpm, target.tpm, uid);
-  const boot = [input.settings.kernel?.kernel, input.settings.kernel?.initrd, input.settings.seed];
+  if (input.settings.seed !== null) await copySeed(host, input, uid, signal);
+  const boot = [input.settings.kernel?.kernel, input.settings.kernel?.initrd];
   for (const path of boot) {
     if (path?.startsWith('boot/'))
       await copyIfThere(`${source.folder}/${path}`, `${target.boot}/${basename(path)}`, uid);
@@ -179,6 +181,21 @@ async function copyChain(
     });
   }
   return { disk: withChain(disk, copied), way };
+}
+
+/** For cloud-init the clone is a new machine: with the original's id it would keep that one's host keys. */
+async function copySeed(
+  host: VmHost,
+  { sourceId, sourceName, settings: { id, name, seed } }: VmCloneInput,
+  uid: number | null,
+  signal: AbortSignal,
+): Promise<void> {
+  const hostname = { from: sourceName, to: name };
+  const source = host.directory.resolveInVm(sourceId, seed!);
+  const target = host.directory.resolveInVm(id, seed!);
+  await writeFile(target, await renewSeedImage(source, { instanceId: id, hostname }, signal));
+  await chmod(target, 0o600);
+  if (uid !== null) await chown(target, uid, uid);
 }
 
 async function copyIfThere(source: string, target: string, uid: number | null): Promise<void> {
