@@ -4,7 +4,7 @@ import { readdirSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { Client } from '@corral/api/client.gen';
-import { succeeded } from '../support/operations.ts';
+import { eventually, succeeded } from '../support/operations.ts';
 import type { Scenario } from './scenarios.ts';
 
 /** Nobody answers in a machine without a system: its agent is not asked. */
@@ -41,6 +41,15 @@ async function referenced(client: Client, data: string): Promise<void> {
   }
 }
 
+const openChanges = (client: Client) =>
+  client.changes.open('a', { since: 'monday', consistency: 'crash', keepMs: 3_600_000 });
+
+/** By its id: the operation under way has not told it yet. */
+async function closeChanges(client: Client) {
+  const { items } = await client.changes.list('a', {});
+  return client.changes.close('a', items[0]!.id);
+}
+
 export const backupScenarios: Readonly<Record<string, Scenario>> = {
   'backup.run': { prepare: backedUp, begin: (client) => client.backup.run('a', request) },
   'vm.fork': { prepare: backedUp, begin: (client) => client.backup.run('a', request) },
@@ -49,8 +58,33 @@ export const backupScenarios: Readonly<Record<string, Scenario>> = {
     prepare: machineAndVault,
     begin: (client) => client.reference.create('a', { name: 'monday', consistency: 'crash' }),
   },
+  'changes.open': {
+    prepare: referenced,
+    begin: openChanges,
+  },
+  'changes.close': {
+    prepare: async (client, data) => {
+      await referenced(client, data);
+      await succeeded(client, openChanges(client));
+    },
+    begin: closeChanges,
+  },
   'reference.delete': { prepare: referenced, begin: (client) => client.reference.delete('a', 'monday') },
 };
+
+/** What stands open for readers is closed, as they would. */
+export async function closeReaders(client: Client): Promise<void> {
+  for (const { id: vm } of (await client.vm.list({})).items) {
+    for (const { id } of (await client.changes.list(vm, {})).items) {
+      await succeeded(client, client.changes.close(vm, id));
+    }
+  }
+  await eventually(
+    'nothing is merged any more',
+    async () => (await client.operation.list({})).items,
+    (items) => items.every(({ finishedAt }) => finishedAt !== null),
+  );
+}
 
 /** Every layer of a VM without checkpoints is in its chain, and every file of changes is needed. */
 export async function layersWhole(client: Client, data: string, id: string): Promise<void> {

@@ -6,7 +6,7 @@ import type { Client } from '@corral/api/client.gen';
 import { VmSettings } from '@corral/api/schemas/vm-settings';
 import { eventually, succeeded } from '../support/operations.ts';
 import { processesOf } from '../support/processes.ts';
-import { layersWhole } from './backup-scenarios.ts';
+import { closeReaders, layersWhole } from './backup-scenarios.ts';
 import { checkpointsWhole } from './checkpoint-scenarios.ts';
 import { repositoriesWhole } from './repository-scenarios.ts';
 import { volumesWhole } from './volume-scenarios.ts';
@@ -39,6 +39,7 @@ export async function allEnded(client: Client): Promise<void> {
 
 /** No process, file or record without its VM, and none missing. */
 export async function nothingLeftOver(client: Client, data: string, daemonPid: number): Promise<void> {
+  await closeReaders(client);
   const vms = (await client.vm.list({})).items;
   const running = vms.flatMap(({ pid }) => (pid === null ? [] : [pid]));
   const processes = processesOf(data).filter((pid) => pid !== daemonPid);

@@ -13,6 +13,7 @@ import type { RepositoryHost } from '@corral/host/repository/repository-host';
 import { repositoryOperations } from '@corral/host/repository/repository-operations';
 import type { RestoreHost } from '@corral/host/restore/restore-host';
 import { restoreOperations } from '@corral/host/restore/restore-operations';
+import { type ChangesHost, changesClose, changesOpen } from '@corral/host/tracking/changes-operations';
 import { referenceCreate, referenceDelete } from '@corral/host/tracking/reference-operations';
 import type { VmHost } from '@corral/host/vm/vm-host';
 import { vmOperations } from '@corral/host/vm/vm-operations';
@@ -61,6 +62,8 @@ export function registry(): OperationRegistry {
     backupDelete({} as RepositoryConnections),
     referenceCreate({} as VmHost),
     referenceDelete({} as VmHost),
+    changesOpen({} as ChangesHost),
+    changesClose({} as ChangesHost),
     vmMerge({} as VmHost, {} as MergeHooks),
     autostop,
   ]);

@@ -35,6 +35,10 @@ export const rootGroup: CommandGroup = {
       summary: 'Backups of VMs',
       load: async () => (await import('../commands/backup/backup-group.ts')).backupGroup,
     },
+    changes: {
+      summary: 'What changed since a reference point, and where to read it',
+      load: async () => (await import('../commands/changes/changes.ts')).changesCommand,
+    },
     reference: {
       summary: 'Reference points: what changed since',
       load: async () => (await import('../commands/reference/reference-group.ts')).referenceGroup,

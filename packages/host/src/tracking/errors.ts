@@ -35,6 +35,12 @@ export const trackingErrors = defineErrors('tracking', {
     (p) =>
       `Reference point "${p.reference}" of VM "${p.vm}" does not know disk "${p.disk}": it was added later, or is a device of the host. Make a new reference point.`,
   ),
+  pinned: error<{ vm: string; readers: readonly string[] }>(
+    409,
+    'The VM is being read',
+    (p) =>
+      `VM "${p.vm}" cannot be deleted while its disks are read by ${p.readers.join(', ')}. Wait for it, cancel its operation, or close it ("corral changes close").`,
+  ),
   off: error<{ vm: string }>(
     409,
     'The VM has no change tracking',

@@ -36,13 +36,27 @@ function neededOfDisk(state: ChainState, diskId: string): EdgeRecord[] {
   const kept = new Set([...referenced, ...layerForest(holdersOf(state, diskId)).keys()]);
   let edges = state.edges.filter((edge) => edge.diskId === diskId);
   for (;;) {
-    const degree = new Map<string, number>();
-    for (const id of edges.flatMap(({ from, to }) => [from, to])) degree.set(id, (degree.get(id) ?? 0) + 1);
-    const leadsOn = (id: string): boolean => kept.has(id) || degree.get(id)! > 1;
+    const neighbours = neighboursIn(edges);
+    const leadsOn = (id: string): boolean => kept.has(id) || neighbours.get(id)!.size > 1;
     const rest = edges.filter(({ from, to }) => leadsOn(from) && leadsOn(to));
     if (rest.length === edges.length) return edges;
     edges = rest;
   }
+}
+
+/** Two edges may join the same two states, written at different times. */
+function neighboursIn(
+  edges: readonly { readonly from: string; readonly to: string }[],
+): ReadonlyMap<string, ReadonlySet<string>> {
+  const neighbours = new Map<string, Set<string>>();
+  const add = (id: string, other: string): void => {
+    neighbours.set(id, (neighbours.get(id) ?? new Set()).add(other));
+  };
+  for (const { from, to } of edges) {
+    add(from, to);
+    add(to, from);
+  }
+  return neighbours;
 }
 
 /** Of what a merge or a deletion makes unreadable: what a reference point may need. */
@@ -62,9 +76,11 @@ export function edgesToJoin(state: ChainState, diskId: string): [EdgeRecord, Edg
     ...layerForest(holdersOf(state, diskId)).keys(),
   ]);
   const middles = new Set(links.flatMap(({ from, to }) => [from, to]).filter((id) => !kept.has(id)));
+  const neighbours = neighboursIn(links);
   for (const id of middles) {
     const [one, other, ...more] = links.filter(({ from, to }) => from === id || to === id);
     if (more.length > 0 || one?.source.kind !== 'edge' || other?.source.kind !== 'edge') continue;
+    if (neighbours.get(id)!.size < 2) continue;
     return [one.source.edge, other.source.edge];
   }
   return null;

@@ -176,6 +176,7 @@ class Model {
   }
 
   #edge(from: string, to: string, ranges: readonly Range[]) {
+    assert.ok(from !== undefined && to !== undefined && from !== to, 'an edge has two ends');
     const id = `e${++this.#next}`;
     this.#edges.set(id, ranges);
     return { id, vmId: 'vm', diskId: 'disk', from, to, path: id, changedBytes: ranges.length };
@@ -288,4 +289,29 @@ test('an old reference point beside one that moves on keeps few edges', () => {
     model.tidy();
   }
   assert.ok(model.state.edges.length <= 3, `${model.state.edges.length} edges`);
+});
+
+test('two edges between the same two states lead to no third one', () => {
+  const { state } = new Model();
+  const reference = {
+    id: 'r',
+    vmId: 'vm',
+    name: 'r',
+    createdAt: '',
+    backup: null,
+    disks: [{ diskId: 'disk', name: 'root', stateId: 's0', sizeBytes: blocks }],
+  };
+  const edge = (from: string, to: string) => ({
+    id: `${from}${to}`,
+    vmId: 'vm',
+    diskId: 'disk',
+    from,
+    to,
+    path: `${from}${to}`,
+    changedBytes: 1,
+  });
+  const edges = [edge('s0', 'gone'), edge('gone', 's0')];
+  const doubled = { ...state, references: [reference], edges };
+  assert.deepEqual(neededEdges(doubled), []);
+  assert.equal(edgesToJoin(doubled, 'disk'), null);
 });

@@ -2,6 +2,7 @@
 import { rm } from 'node:fs/promises';
 import { defineOperation } from '@corral/operation/operation';
 import { z } from 'zod';
+import { requireUnpinned } from '../../tracking/require-unpinned.ts';
 import { removeVmFolders } from '../vm-folders.ts';
 import { requireLegal, type VmHost } from '../vm-host.ts';
 import { killVmProcesses } from '../vm-processes.ts';
@@ -32,6 +33,7 @@ export function vmDelete(host: VmHost) {
           const record = await host.records.find(input.id);
           if (!record) return null;
           requireLegal(host, record, 'delete');
+          await requireUnpinned(host, record);
           await host.chainRecords.forget(input.id);
           await host.records.delete(input.id);
           await host.emit('vm.deleted', subject(record));
