@@ -145,13 +145,31 @@ export async function switchToOverlays(
   vm: string,
   overlays: readonly ForkOverlay[],
 ): Promise<void> {
+  await commitSwitch(qmp, vm, await planSwitch(qmp, overlays));
+}
+
+export interface SwitchAction {
+  readonly type: 'blockdev-snapshot';
+  readonly data: { readonly node: string; readonly overlay: string };
+}
+
+/** What is left to be switched. Whoever stops the guest for the instant asks before that. */
+export async function planSwitch(qmp: QmpClient, overlays: readonly ForkOverlay[]): Promise<SwitchAction[]> {
   const graph = await qmp.execute('x-debug-query-block-graph');
-  const actions = overlays
+  return overlays
     .filter(({ path }) => !isInUse(graph, layerNode(path)))
     .map(({ path, sealedPath }) => ({
       type: 'blockdev-snapshot' as const,
       data: { node: layerNode(sealedPath), overlay: layerNode(path) },
     }));
+}
+
+/** @throws chain.fork-failed */
+export async function commitSwitch(
+  qmp: QmpClient,
+  vm: string,
+  actions: readonly SwitchAction[],
+): Promise<void> {
   if (actions.length === 0) return;
   try {
     await qmp.execute('transaction', { actions });

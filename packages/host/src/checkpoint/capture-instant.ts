@@ -4,7 +4,7 @@ import { withLimit } from '@corral/core/abort';
 import { isCorralError } from '@corral/core/errors';
 import type { Progress } from '@corral/operation/operation';
 import type { QmpClient } from '@corral/qmp/qmp-client';
-import { openOverlays, switchToOverlays } from '../chain/fork.ts';
+import { commitSwitch, openOverlays, planSwitch, switchToOverlays } from '../chain/fork.ts';
 import { checkpointErrors } from '../errors.ts';
 import { withFrozenGuest } from '../guard/frozen-guest.ts';
 import { checkMemoryFile } from '../vm/memory-stream.ts';
@@ -12,7 +12,7 @@ import { monitorOf, type VmHost } from '../vm/vm-host.ts';
 import type { SavedMemory, VmRecord } from '../vm/vm-record.ts';
 import type { Capture, CapturePlan } from './capture.ts';
 import { checkpointPaths, linkMemory } from './checkpoint-files.ts';
-import { keepMachineState } from './machine-state.ts';
+import { hasMachineState, keepMachineState } from './machine-state.ts';
 import { snapshotMemory } from './memory-snapshot.ts';
 
 /** What was reached. */
@@ -80,14 +80,16 @@ async function captureMemory(
   const { migrationSocket } = host.directory.vm(capture.vmId);
   const paths = checkpointPaths(host.directory, capture.vmId, capture.id);
   await openOverlays(host, qmp, record, plan.overlays, signal);
+  const actions = await planSwitch(qmp, plan.overlays);
+  const hasState = await hasMachineState(host.directory, capture.vmId);
   const { pauseMs, stoppedBecause, ...file } = await snapshotMemory(qmp, {
     path: paths.memory,
     socketPath: host.directory.socketAddress(migrationSocket),
     qemuSocketPath: host.directory.forQemu(migrationSocket),
     running: plan.state === 'running',
     atInstant: async () => {
-      await switchToOverlays(qmp, record.settings.name, plan.overlays);
-      await keepMachineState(host.directory, capture.vmId, paths);
+      await commitSwitch(qmp, record.settings.name, actions);
+      if (hasState) await keepMachineState(host.directory, capture.vmId, paths);
     },
     lendUserfaultfd: () => host.userfaultfd.lend(),
     signal,

@@ -8,6 +8,11 @@ import type { CheckpointPaths } from './checkpoint-files.ts';
 
 type StatePaths = Pick<CheckpointPaths, 'firmwareVariables' | 'tpm'>;
 
+export async function hasMachineState(directory: DataDirectory, vmId: string): Promise<boolean> {
+  const { firmwareVariables, tpm } = directory.vm(vmId);
+  return (await exists(firmwareVariables)) || (await exists(tpm));
+}
+
 export async function keepMachineState(
   directory: DataDirectory,
   vmId: string,

@@ -36,10 +36,14 @@ export async function snapshotMemory(qmp: QmpClient, options: SnapshotOptions): 
   const stoppedBecause = await whyNotInBackground(qmp);
   let stoppedAt = 0;
   let pauseMs = 0;
+  let resumedAt: number | null = null;
+  using _resumed = qmp.subscribe(({ name }) => {
+    if (name === 'RESUME') resumedAt ??= performance.now();
+  });
   using stays = options.running ? null : keepPaused(qmp);
   const resume = async (): Promise<void> => {
     await resumeGuest(qmp, options.running);
-    pauseMs = performance.now() - stoppedAt;
+    pauseMs = (resumedAt ?? performance.now()) - stoppedAt;
   };
   const file = await saveMemory(qmp, options.path, {
     socketPath: options.socketPath,
@@ -55,8 +59,8 @@ export async function snapshotMemory(qmp: QmpClient, options: SnapshotOptions): 
     onBegun: async () => {
       if (stoppedBecause !== null) return;
       await tracksWrites(qmp, options.signal);
-      await userfaultfd[Symbol.asyncDispose]();
       await resume();
+      await userfaultfd[Symbol.asyncDispose]();
     },
   });
   if (stoppedBecause !== null) await resume();
