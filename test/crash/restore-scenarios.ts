@@ -39,6 +39,11 @@ export const restoreScenarios: Readonly<Record<string, Scenario>> = {
     prepare: backedUp,
     begin: (client) => client.restore.disk('first', { disk: 'data', vm: 'a', name: 'old' }),
   },
+  'restore.verify': {
+    prepare: backedUp,
+    // Nobody answers in a machine without a system: the finding is that it failed, and that is found soon.
+    begin: (client) => client.restore.verify('first', { limitMs: 1_000 }),
+  },
   'restore.files': {
     prepare: async (client, data) => {
       await rm(directory(data), { recursive: true, force: true });

@@ -807,6 +807,15 @@ class RestoreClient {
     return this.#caller.json<Result<'restore.disk'>>({ method: 'POST', path: `/v1/backups/${part(backup)}/restore-disk`, body }, options);
   }
 
+  /** Prove a backup by running it, without a network. */
+  verify(
+    backup: string,
+    body: Body<'restore.verify'> = {},
+    options: CallOptions = {},
+  ): Promise<Result<'restore.verify'>> {
+    return this.#caller.json<Result<'restore.verify'>>({ method: 'POST', path: `/v1/backups/${part(backup)}/verify`, body }, options);
+  }
+
   /** Restore disks of a backup to a directory of the host. */
   files(
     backup: string,

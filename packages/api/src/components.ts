@@ -74,7 +74,14 @@ import {
   RetentionRules,
   StoreCredentials,
 } from './schemas/repository.ts';
-import { RestoreDisk, RestoreFiles, RestoreInPlace, RestoreVm } from './schemas/restore.ts';
+import {
+  BackupVerified,
+  BackupVerify,
+  RestoreDisk,
+  RestoreFiles,
+  RestoreInPlace,
+  RestoreVm,
+} from './schemas/restore.ts';
 import { Ticket, TicketCreate } from './schemas/ticket.ts';
 import { Token, TokenCreate, TokenCreated } from './schemas/token.ts';
 import {
@@ -107,6 +114,8 @@ export const components: Readonly<Record<string, z.ZodType>> = {
   BackupPage,
   BackupRun,
   BackupVerification,
+  BackupVerified,
+  BackupVerify,
   ChangedDisk,
   ChangedExtent,
   ChangedExtentPage,

@@ -109,6 +109,17 @@ export const eventTypes = {
     'VM restored',
     (vm, d) => `VM ${vm} was restored from ${d.point} of ${d.repository}.`,
   ),
+  'vm.backup-verified': event<{ repository: string; point: string; detail: string }>(
+    'info',
+    'Backup verified',
+    (vm, d) => `Backup ${d.point} of VM ${vm} in ${d.repository} was run to prove it. ${d.detail}`,
+  ),
+  'vm.backup-not-verified': event<{ repository: string; point: string; detail: string }>(
+    'error',
+    'A backup did not run',
+    (vm, d) =>
+      `Backup ${d.point} of VM ${vm} in ${d.repository} was run to prove it. ${d.detail} Look at the picture of its display beside it, and restore it under another name to see why.`,
+  ),
   'vm.copied-from-backup': event<{ repository: string; point: string }>(
     'info',
     'Disks copied from a backup',

@@ -36,7 +36,13 @@ import type {
   RepositoryPatch,
   RepositoryStatistics,
 } from '@corral/api/schemas/repository';
-import type { RestoreDisk, RestoreFiles, RestoreInPlace, RestoreVm } from '@corral/api/schemas/restore';
+import type {
+  BackupVerify,
+  RestoreDisk,
+  RestoreFiles,
+  RestoreInPlace,
+  RestoreVm,
+} from '@corral/api/schemas/restore';
 import type { TicketKind } from '@corral/api/schemas/ticket';
 import type {
   DiskSource,
@@ -286,6 +292,12 @@ export interface RestoreService {
   ): Promise<OperationSnapshot>;
   /** @throws restore.no-such-disk, vm.disk-exists */
   disk(backup: string, input: RestoreDisk, caller: Caller, signal: AbortSignal): Promise<OperationSnapshot>;
+  verify(
+    backup: string,
+    input: BackupVerify,
+    caller: Caller,
+    signal: AbortSignal,
+  ): Promise<OperationSnapshot>;
   /** @throws restore.no-such-disk */
   files(backup: string, input: RestoreFiles, caller: Caller, signal: AbortSignal): Promise<OperationSnapshot>;
 }

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { route } from '../route.ts';
 import { NameOrId } from '../schemas/common.ts';
 import { Operation } from '../schemas/operation.ts';
-import { RestoreDisk, RestoreFiles, RestoreInPlace, RestoreVm } from '../schemas/restore.ts';
+import { BackupVerify, RestoreDisk, RestoreFiles, RestoreInPlace, RestoreVm } from '../schemas/restore.ts';
 
 const params = z.strictObject({ backup: NameOrId.describe('id, or name if no other has it') });
 
@@ -56,6 +56,21 @@ export const restoreRoutes = {
     status: 202,
     response: Operation,
     errors: [...common, 'restore.no-such-disk', 'vm.not-found', 'vm.illegal-state', 'vm.disk-exists'],
+  }),
+  'restore.verify': route({
+    id: 'restore.verify',
+    method: 'POST',
+    path: '/v1/backups/{backup}/verify',
+    summary: 'Prove a backup by running it, without a network',
+    description:
+      'A temporary VM runs from the backup until its agent answers, or a text is on its console. The finding and a picture of its display are kept beside the backup.',
+    role: 'operator',
+    kind: 'operation',
+    params,
+    body: BackupVerify,
+    status: 202,
+    response: Operation,
+    errors: [...common, 'restore.no-settings'],
   }),
   'restore.files': route({
     id: 'restore.files',

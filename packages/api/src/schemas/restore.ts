@@ -1,6 +1,6 @@
 /** Restores from backups (docs/design/0011-restore.md). */
 import { z } from 'zod';
-import { Name, NameOrId } from './common.ts';
+import { Id, Milliseconds, Name, NameOrId } from './common.ts';
 
 const Source = z.strictObject({
   repository: NameOrId.optional().describe(
@@ -43,6 +43,31 @@ export const RestoreFiles = Source.extend({
     .describe('these alone; default: all, with the settings beside them'),
 });
 
+export const BackupVerify = Source.extend({
+  console: z
+    .string()
+    .min(1)
+    .max(1000)
+    .optional()
+    .describe('text on the serial console that proves it; default: an answer of the agent'),
+  limitMs: Milliseconds.min(1000)
+    .max(3_600_000)
+    .default(300_000)
+    .describe('how long the guest may take to come up'),
+});
+
+/** What `restore.verify` gives back. */
+export const BackupVerified = z.object({
+  pointId: Id,
+  outcome: z.enum(['passed', 'failed']),
+  method: z.enum(['agent', 'console']),
+  detail: z.string(),
+  tookMs: Milliseconds,
+  screenshot: z.boolean().describe('a picture of the display is kept beside the backup'),
+});
+
+export type BackupVerify = z.infer<typeof BackupVerify>;
+export type BackupVerified = z.infer<typeof BackupVerified>;
 export type RestoreVm = z.infer<typeof RestoreVm>;
 export type RestoreInPlace = z.infer<typeof RestoreInPlace>;
 export type RestoreDisk = z.infer<typeof RestoreDisk>;

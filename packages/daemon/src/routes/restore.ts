@@ -10,6 +10,8 @@ export function restoreHandlers(restores: RestoreService): HandlersOf<'restore'>
       operationDocument(await restores.inPlace(params.backup, body, caller, signal)),
     'restore.disk': async ({ body, caller, params, signal }) =>
       operationDocument(await restores.disk(params.backup, body, caller, signal)),
+    'restore.verify': async ({ body, caller, params, signal }) =>
+      operationDocument(await restores.verify(params.backup, body, caller, signal)),
     'restore.files': async ({ body, caller, params, signal }) =>
       operationDocument(await restores.files(params.backup, body, caller, signal)),
   };

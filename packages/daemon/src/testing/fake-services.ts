@@ -123,6 +123,7 @@ export function fakeServices(events: EventService): FakeServices {
       vm: async (backup, { name }, caller) => start(`restores.vm ${backup} ${name}`, caller),
       inPlace: async (backup, { confirm }, caller) => start(`restores.inPlace ${backup} ${confirm}`, caller),
       disk: async (backup, { disk, vm }, caller) => start(`restores.disk ${backup} ${disk} ${vm}`, caller),
+      verify: async (backup, { limitMs }, caller) => start(`restores.verify ${backup} ${limitMs}`, caller),
       files: async (backup, { directory }, caller) => start(`restores.files ${backup} ${directory}`, caller),
     },
     vms: fakeVms(state),

@@ -17,6 +17,7 @@ import { ImageRecords } from '@corral/host/image/image-record';
 import type { Logger } from '@corral/host/logger';
 import { vmRegister } from '@corral/host/registration/register-operation';
 import { repositoryOperations } from '@corral/host/repository/repository-operations';
+import { ChildOperations } from '@corral/host/restore/child-operations';
 import { PointServers } from '@corral/host/restore/point-servers';
 import type { RestoreHost } from '@corral/host/restore/restore-host';
 import { restoreOperations } from '@corral/host/restore/restore-operations';
@@ -154,6 +155,14 @@ export async function assembleHost(options: HostPartsOptions) {
       const input = { ...target, making: { kind: 'blank' } as const, volumes: [] };
       return (await engine.start(vms.diskAdd, input, { requestedBy, id, whenBusy: 'queue' })).id;
     },
+    children: new ChildOperations(() => engine),
+    kinds: () => ({
+      restoreVm: restoreKinds.vm,
+      start: vms.start,
+      stop: vms.stop,
+      delete: vms.delete,
+    }),
+    consoles: { historyOf: (vmId) => consoles.of(vmId)?.history().toString('latin1') ?? null },
     beginCopy: async (copy, operationId, requestedBy) => {
       const id = derivedId(`copy of ${operationId}`);
       return (await engine.start(restoreKinds.copy, copy, { requestedBy, id, whenBusy: 'queue' })).id;

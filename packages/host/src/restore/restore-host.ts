@@ -2,10 +2,15 @@
 import type { DiskSettings } from '@corral/api/schemas/vm-settings';
 import type { HeldPoint } from '@corral/backup/point/held-point';
 import type { Repository } from '@corral/backup/repository';
+import type { Operation } from '@corral/operation/operation';
 import { z } from 'zod';
 import type { RepositoryConnections } from '../repository/connections.ts';
+import type { VmDeleteInput } from '../vm/operations/delete.ts';
+import type { VmStartInput, VmTarget } from '../vm/operations/start.ts';
 import type { VmHost } from '../vm/vm-host.ts';
+import type { ChildOperations } from './child-operations.ts';
 import type { CopyInput } from './operations/copy-from-backup.ts';
+import type { RestoreVmInput } from './operations/restore-vm.ts';
 
 export interface RestoreHost {
   readonly host: VmHost;
@@ -20,6 +25,18 @@ export interface RestoreHost {
     operationId: string,
     requestedBy: string,
   ) => Promise<string>;
+  readonly children: ChildOperations;
+  /** What a temporary VM is made, run and deleted by. A function: they are made with this host. */
+  readonly kinds: () => {
+    readonly restoreVm: Operation<RestoreVmInput>;
+    readonly start: Operation<VmStartInput>;
+    readonly stop: Operation<VmTarget>;
+    readonly delete: Operation<VmDeleteInput>;
+  };
+  readonly consoles: {
+    /** What a VM that runs has written to its serial port lately. */
+    historyOf(vmId: string): string | null;
+  };
   /** Begins `restore.copy`. Repeatable, as above. */
   readonly beginCopy: (copy: CopyInput, operationId: string, requestedBy: string) => Promise<string>;
 }

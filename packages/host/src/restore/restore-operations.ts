@@ -4,6 +4,7 @@ import { restoreDisk } from './operations/restore-disk.ts';
 import { restoreFiles } from './operations/restore-files.ts';
 import { restoreInPlace } from './operations/restore-in-place.ts';
 import { restoreVm } from './operations/restore-vm.ts';
+import { restoreVerify } from './operations/verify-backup.ts';
 import type { RestoreHost } from './restore-host.ts';
 
 export function restoreOperations(restores: RestoreHost) {
@@ -13,6 +14,7 @@ export function restoreOperations(restores: RestoreHost) {
     disk: restoreDisk(restores),
     files: restoreFiles(restores),
     copy: restoreCopy(restores),
+    verify: restoreVerify(restores),
   };
 }
 

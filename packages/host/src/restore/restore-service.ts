@@ -1,7 +1,13 @@
 /** Restores as the API sees them: looks into the backup, plans, and begins the operation that does it. */
 import { join } from 'node:path';
 import type { Backup, BackupQuery } from '@corral/api/schemas/backup';
-import type { RestoreDisk, RestoreFiles, RestoreInPlace, RestoreVm } from '@corral/api/schemas/restore';
+import type {
+  BackupVerify,
+  RestoreDisk,
+  RestoreFiles,
+  RestoreInPlace,
+  RestoreVm,
+} from '@corral/api/schemas/restore';
 import type { VmSettings } from '@corral/api/schemas/vm-settings';
 import { newId } from '@corral/core/ids';
 import type { OperationSnapshot } from '@corral/operation/operation';
@@ -17,6 +23,7 @@ import { newVmSettings, standingOnBackup } from './plan-restore.ts';
 import { savedSettings } from './point-machine.ts';
 import { type RestoreHost, type RestoreSource, withSource } from './restore-host.ts';
 import type { RestoreOperations } from './restore-operations.ts';
+import { isolated } from './temporary-vm.ts';
 
 /** A backup and where it was found. */
 interface Found {
@@ -66,6 +73,7 @@ export class RestoreService {
         home: volume.local ? null : join(vmsFolder(volume), settings.id),
         volumes: volume.local ? [] : [volume.id],
         start: request.start || request.instant,
+        copy: request.instant,
         requestedBy: caller.name,
       },
       caller,
@@ -126,6 +134,33 @@ export class RestoreService {
     const whole = request.disks === undefined;
     const input = { source: sourceOf(found), directory, format, disks, whole };
     return await this.#start(this.#options.operations.files, input, caller);
+  }
+
+  async verify(
+    backup: string,
+    request: BackupVerify,
+    caller: Requester,
+    signal: AbortSignal,
+  ): Promise<OperationSnapshot> {
+    const { host } = this.#options.restores;
+    const found = await this.#find(backup, request, signal);
+    const saved = await this.#settings(found, signal);
+    const source = sourceOf(found);
+    const wish = { name: `verify-${newId().slice(0, 8)}`, newId: true };
+    const facts = { newId, newMac, now: new Date().toISOString() };
+    const whole = isolated(newVmSettings(saved, found.backup.disks, wish, facts));
+    const socketOf = (index: number): string => host.pointServers.socketOf(whole.id, index);
+    return await this.#start(
+      this.#options.operations.verify,
+      {
+        source,
+        vm: found.backup.vm,
+        settings: standingOnBackup(whole, source, { newId, socketOf }),
+        console: request.console ?? null,
+        limitMs: request.limitMs,
+      },
+      caller,
+    );
   }
 
   #find(backup: string, { repository }: BackupQuery, signal: AbortSignal): Promise<Found> {

@@ -9,6 +9,10 @@ export const backupGroup: CommandGroup = {
     run: { summary: 'Back up VMs', load: async () => (await import('./backup-run.ts')).backupRun },
     list: { summary: 'List backups', load: async () => (await import('./backup-list.ts')).backupList },
     show: { summary: 'Show a backup', load: async () => (await import('./backup-show.ts')).backupShow },
+    verify: {
+      summary: 'Prove a backup by running it',
+      load: async () => (await import('./backup-verify.ts')).backupVerify,
+    },
     delete: {
       summary: 'Delete a backup',
       load: async () => (await import('./backup-delete.ts')).backupDelete,

@@ -20,6 +20,8 @@ const Input = z.strictObject({
   home: z.string().nullable(),
   volumes: z.array(z.string()),
   start: z.boolean(),
+  /** Of a VM that stands on the backup: whether its disks are copied while it runs. */
+  copy: z.boolean().default(true),
   requestedBy: z.string(),
 });
 export type RestoreVmInput = z.infer<typeof Input>;
@@ -105,7 +107,7 @@ export function restoreVm(restores: RestoreHost) {
         name: 'begin-copy',
         run: async ({ input, operationId }) => {
           const { settings, source } = input;
-          if (!isStillCopied(settings)) return { operationId: null };
+          if (!input.copy || !isStillCopied(settings)) return { operationId: null };
           const copy = { source, vmId: settings.id, vmName: settings.name };
           return { operationId: await restores.beginCopy(copy, operationId, input.requestedBy) };
         },
