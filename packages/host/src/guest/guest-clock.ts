@@ -5,6 +5,7 @@
 import { delay, withLimit } from '@corral/core/abort';
 import { isCorralError } from '@corral/core/errors';
 import type { VmHost } from '../vm/vm-host.ts';
+import type { AgentChannels } from './agent-channels.ts';
 
 /** Within this an agent that was there before answers again. */
 const limitMs = 60_000;
@@ -15,11 +16,12 @@ const toleratedMs = 500;
 
 const notAnswering = ['agent.not-connected', 'agent.not-responding', 'agent.connection-lost'];
 
+interface ClockHost extends Pick<VmHost, 'log' | 'records'> {
+  readonly agents: Pick<AgentChannels, 'of' | 'inBackground'>;
+}
+
 /** Returns at once: nobody waits for the guest's clock, and its failure is only logged. */
-export function followHostClock(
-  host: Pick<VmHost, 'agents' | 'log' | 'records'>,
-  vm: { readonly id: string; readonly name: string },
-): void {
+export function followHostClock(host: ClockHost, vm: { readonly id: string; readonly name: string }): void {
   host.agents.inBackground(async (closing) => {
     try {
       await withLimit(`Setting the clock of VM "${vm.name}"`, limitMs, closing, (signal) =>
@@ -31,11 +33,7 @@ export function followHostClock(
   });
 }
 
-async function setClock(
-  { agents, records }: Pick<VmHost, 'agents' | 'records'>,
-  id: string,
-  signal: AbortSignal,
-): Promise<void> {
+async function setClock({ agents, records }: ClockHost, id: string, signal: AbortSignal): Promise<void> {
   const options = { signal, limitMs: answerLimitMs };
   for (;;) {
     const record = await records.find(id);
