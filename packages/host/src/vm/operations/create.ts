@@ -1,8 +1,9 @@
 /** vm.create: disks and settings are made first, the VM is seen by others when all is there. */
-import { chmod, chown, constants, copyFile, mkdir, writeFile } from 'node:fs/promises';
+import { chmod, chown, mkdir, rm, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { VmSettings } from '@corral/api/schemas/vm-settings';
 import { formatSize } from '@corral/core/units';
+import { copyDiskFile } from '@corral/image/copy/copy-disk-file';
 import { defineOperation } from '@corral/operation/operation';
 import { z } from 'zod';
 import { DiskMaking, type DiskWay, makeDisk } from '../disk-files.ts';
@@ -189,7 +190,9 @@ export async function tellCopies(
 
 async function copyInto(source: string, target: string, uid: number | null): Promise<void> {
   await mkdir(dirname(target), { recursive: true });
-  await copyFile(source, target, constants.COPYFILE_FICLONE);
+  // A try before this one may have left it.
+  await rm(target, { force: true });
+  await copyDiskFile(source, target);
   await chmod(target, 0o640);
   if (uid !== null) await chown(target, 0, uid);
 }
