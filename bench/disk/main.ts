@@ -10,7 +10,7 @@ import { convertDisk } from '@corral/disk/verbs/convert-disk';
 import { hashDisk } from '@corral/disk/verbs/hash-disk';
 import { makeSources, type Source, targets } from './images.ts';
 import { quietly, run, seconds, timesOf } from './measure.ts';
-import { type Row, showTable } from './table.ts';
+import { type Row, showHead, showRow } from './table.ts';
 
 const { values } = parseArgs({
   options: {
@@ -25,18 +25,17 @@ const runs = Number(values.runs);
 const folder = await mkdtemp(join(values.dir, 'corral-bench-disk-'));
 try {
   const sources = await makeSources(folder, Number(values.size) * 2 ** 20);
-  const rows: Row[] = [];
+  showHead();
   for (const source of sources) {
     for (const target of targets) {
       const name = `convert ${source.name} → ${target.name}`;
-      if (name.includes(values.only)) rows.push(await benchConvert(name, source, target));
+      if (name.includes(values.only)) showRow(await benchConvert(name, source, target));
     }
   }
   for (const source of sources) {
     const name = `hash ${source.name}`;
-    if (name.includes(values.only)) rows.push(await benchHash(name, source));
+    if (name.includes(values.only)) showRow(await benchHash(name, source));
   }
-  showTable(rows);
 } finally {
   await rm(folder, { recursive: true, force: true });
 }

@@ -1,4 +1,4 @@
-/** Both sides in one table. */
+/** Both sides in one table, a row at a time: the whole of it takes minutes. */
 import type { Times } from './measure.ts';
 
 export interface Row {
@@ -12,30 +12,42 @@ export interface Row {
   readonly peer: string;
 }
 
+const columns = [
+  { head: 'work', width: 55, cell: (row: Row) => row.name },
+  { head: 'Corral MB/s', width: 11, cell: (row: Row) => speed(row, row.ours.median) },
+  { head: 'peer MB/s', width: 9, cell: (row: Row) => speed(row, row.theirs.median) },
+  { head: 'ratio', width: 5, cell: (row: Row) => ratio(row.ours.median, row.theirs.median) },
+  { head: 'ratio of the best', width: 17, cell: (row: Row) => ratio(row.ours.best, row.theirs.best) },
+  { head: 'peer', width: 27, cell: (row: Row) => row.peer },
+  {
+    head: 'hash alone MB/s',
+    width: 15,
+    cell: (row: Row) => (row.ceiling === undefined ? '' : speed(row, row.ceiling)),
+  },
+];
+
 function speed({ bytes }: Row, time: number): string {
   return (bytes / 1e6 / time).toFixed(0);
 }
 
-export function showTable(rows: readonly Row[]): void {
-  const head = ['work', 'Corral MB/s', 'peer MB/s', 'ratio', 'ratio of the best', 'peer', 'hash alone MB/s'];
-  const cells = rows.map((row) => [
-    row.name,
-    speed(row, row.ours.median),
-    speed(row, row.theirs.median),
-    (row.theirs.median / row.ours.median).toFixed(2),
-    (row.theirs.best / row.ours.best).toFixed(2),
-    row.peer,
-    row.ceiling === undefined ? '' : speed(row, row.ceiling),
-  ]);
-  const widths = head.map((text, column) =>
-    Math.max(text.length, ...cells.map((row) => row[column]!.length)),
+/** Above 1, Corral is faster. */
+function ratio(ours: number, theirs: number): string {
+  return (theirs / ours).toFixed(2);
+}
+
+function showLine(text: (column: (typeof columns)[number]) => string): void {
+  console.log(
+    columns
+      .map((column) => text(column).padEnd(column.width))
+      .join('  ')
+      .trimEnd(),
   );
-  for (const row of [head, ...cells]) {
-    console.log(
-      row
-        .map((text, column) => text.padEnd(widths[column]!))
-        .join('  ')
-        .trimEnd(),
-    );
-  }
+}
+
+export function showHead(): void {
+  showLine(({ head }) => head);
+}
+
+export function showRow(row: Row): void {
+  showLine(({ cell }) => cell(row));
 }
