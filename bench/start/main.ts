@@ -1,7 +1,8 @@
 /**
- * `npm run bench -- start [ROUNDS]`: time to the guest's prompt through Corral beside the same QEMU command lines
+ * `npm run bench -- start [ROUNDS] [--only starts|daemon]`: time to the guest's prompt through Corral beside the same QEMU command lines
  * started by a shell script, in turns; the daemon's memory with 20 VMs; reads of the API. One table.
  */
+import { parseArgs } from 'node:util';
 import { microImage } from '../../test/support/guests.ts';
 import { succeeded } from '../../test/support/operations.ts';
 import { TestHost } from '../../test/support/test-host.ts';
@@ -86,14 +87,18 @@ function show(rows: readonly Row[]): void {
   }
 }
 
-const rounds = Number(process.argv[2] ?? 5);
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { only: { type: 'string' } },
+});
+const rounds = Number(positionals[0] ?? 5);
 const rows: Row[] = [];
-{
+if (values.only !== 'daemon') {
   await using host = await TestHost.start();
   await microImage(host.client);
   for (const count of [1, 10]) rows.push(await starts(host, count, rounds));
 }
-{
+if (values.only !== 'starts') {
   await using host = await TestHost.start();
   rows.push(...(await daemon(host)));
 }

@@ -9,7 +9,6 @@ import { defaultCacheDirectory } from '@corral/image/cache-directory';
 import { importDisk as importDiskFile } from '@corral/image/import/import-disk';
 import { cachedMicroImage } from '@corral/image/micro/cached-micro-image';
 import type { LongWork } from '@corral/image/progress';
-import { makeSeedImage } from '@corral/image/seed/seed-image';
 
 export const buildMicro: ImageHost['buildMicro'] = async (folder, signal, report) => {
   const image = await cachedMicroImage(defaultCacheDirectory(), { signal, progress: progressTo(report) });
@@ -40,5 +39,7 @@ export async function makeSeed(
   instanceId: string,
   defaultHostname: string,
 ): Promise<Uint8Array> {
+  // Loaded when a seed is made: its YAML parser would take memory of every daemon.
+  const { makeSeedImage } = await import('@corral/image/seed/seed-image');
   return makeSeedImage({ instanceId, ...seed, hostname: seed.hostname ?? defaultHostname });
 }

@@ -3,7 +3,6 @@ import { chmod, chown, rm, writeFile } from 'node:fs/promises';
 import { basename, resolve } from 'node:path';
 import { type DiskLayer, type DiskSettings, VmSettings } from '@corral/api/schemas/vm-settings';
 import { type CopyWay, copyDiskFile } from '@corral/image/copy/copy-disk-file';
-import { renewSeedImage } from '@corral/image/seed/seed-image';
 import { defineOperation } from '@corral/operation/operation';
 import { z } from 'zod';
 import { chainOf, withChain } from '../../chain/chain.ts';
@@ -193,6 +192,8 @@ async function copySeed(
   const hostname = { from: sourceName, to: name };
   const source = host.directory.resolveInVm(sourceId, seed!);
   const target = host.directory.resolveInVm(id, seed!);
+  // Loaded when there is a seed: its YAML parser would take memory of every daemon.
+  const { renewSeedImage } = await import('@corral/image/seed/seed-image');
   await writeFile(target, await renewSeedImage(source, { instanceId: id, hostname }, signal));
   await chmod(target, 0o600);
   if (uid !== null) await chown(target, uid, uid);
