@@ -53,6 +53,7 @@ export const errorStatuses = {
   'restore.other-vm': 409,
   'token.exists': 409,
   'token.not-found': 404,
+  'tracking.being-restored': 409,
   'tracking.changes-not-found': 404,
   'tracking.extents-damaged': 500,
   'tracking.reference-exists': 409,

@@ -26,6 +26,7 @@ export const backupRoutes = {
       'vm.illegal-state',
       'repository.not-connected',
       'backup.pass-through',
+      'tracking.being-restored',
       'guard.not-frozen',
       'operation.busy',
     ],

@@ -27,7 +27,12 @@ export const changesRoutes = {
     body: ChangesOpen,
     status: 202,
     response: Operation,
-    errors: [...forkErrors, 'tracking.reference-not-found', 'tracking.reference-exists'],
+    errors: [
+      ...forkErrors,
+      'tracking.being-restored',
+      'tracking.reference-not-found',
+      'tracking.reference-exists',
+    ],
   }),
   'changes.list': route({
     id: 'changes.list',

@@ -6,6 +6,7 @@ import type { Repository } from '@corral/backup/repository';
 import type { Operation, OperationSnapshot } from '@corral/operation/operation';
 import type { Requester, StartOperation } from '../operations.ts';
 import type { RepositoryRecord } from '../repository/repository-record.ts';
+import { requireOwnContent } from '../tracking/fork-steps.ts';
 import { requireLegal } from '../vm/vm-host.ts';
 import type { BackupDeleteInput } from './backup-delete.ts';
 import type { BackupHost } from './backup-host.ts';
@@ -47,6 +48,7 @@ export class BackupService {
     const { id, name, disks } = record.settings;
     const device = disks.find(({ passThrough }) => passThrough);
     if (device) throw backupErrors['pass-through']({ vm: name, disk: device.name });
+    requireOwnContent(record.settings);
     const repository = await connections.records.get(request.repository);
     return await this.#start(
       this.#operations.run,

@@ -5,12 +5,7 @@ export const backupErrors = defineErrors('backup', {
     409,
     'A disk cannot be backed up',
     (p) =>
-      `Disk "${p.disk}" of VM "${p.vm}" is a device of the host: it cannot be held still while it is read. Copy its content to a disk of Corral's, or back it up from inside the guest and leave it out with "--without ${p.disk}".`,
-  ),
-  'no-such-disk': error<{ vm: string; disk: string }>(
-    404,
-    'No such disk',
-    (p) => `VM "${p.vm}" has no disk "${p.disk}" to leave out.`,
+      `Disk "${p.disk}" of VM "${p.vm}" is a device of the host: it cannot be held still while it is read. Copy its content to a disk of Corral's, or detach it and back it up from inside its guest.`,
   ),
   mismatch: error<{ vm: string; disk: string; offset: number; length: number }>(
     500,

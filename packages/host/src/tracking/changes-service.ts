@@ -10,6 +10,7 @@ import type { ChangesRecord } from './changes-record.ts';
 import { changesSocket } from './changes-server.ts';
 import { trackingErrors } from './errors.ts';
 import { readExtentsFile } from './extents-file.ts';
+import { requireOwnContent } from './fork-steps.ts';
 import { findReference } from './reference-service.ts';
 
 export interface ChangesOperations {
@@ -32,6 +33,7 @@ export class ChangesService {
     const { host } = this.#changes;
     const record = await host.records.get(vm);
     requireLegal(host, record, 'changes-open');
+    requireOwnContent(record.settings);
     const { id: vmId, name: vmName } = record.settings;
     const { references } = await host.chainRecords.read(vmId);
     const since = request.since === undefined ? null : findReference(references, vmName, request.since);

@@ -41,10 +41,10 @@ export const trackingErrors = defineErrors('tracking', {
     (p) =>
       `VM "${p.vm}" cannot be deleted while its disks are read by ${p.readers.join(', ')}. Wait for it, cancel its operation, or close it ("corral changes close").`,
   ),
-  off: error<{ vm: string }>(
+  'being-restored': error<{ vm: string; disk: string }>(
     409,
-    'The VM has no change tracking',
+    'The VM is still being restored',
     (p) =>
-      `VM "${p.vm}" is set to be backed up without change tracking. "corral vm set ${p.vm} --change-tracking on" changes that.`,
+      `Disk "${p.disk}" of VM "${p.vm}" still stands on the backup from which it is being restored. Try again when its restore has ended.`,
   ),
 });

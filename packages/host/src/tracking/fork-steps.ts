@@ -68,6 +68,7 @@ export function forkSteps(host: VmHost, action: VmAction): AnyStep<ForkInput, Fo
       run: async ({ input, operationId, signal }) => {
         const record = await host.records.get(input.vmId);
         requireLegal(host, record, action);
+        if (input.pin) requireOwnContent(record.settings);
         await requireForkRoom(host, record.settings, `The fork of VM ${record.settings.name}`);
         const overlays = planFork(record.settings, operationId, forkable(record.settings));
         await makeOverlays(host, record, overlays, signal);
@@ -108,6 +109,12 @@ export function forkSteps(host: VmHost, action: VmAction): AnyStep<ForkInput, Fo
         undoFork(host, input.vmId, result('make-overlays')?.overlays ?? [], signal),
     },
   ];
+}
+
+/** A reader needs files: what still lies in a repository has none. @throws tracking.being-restored */
+export function requireOwnContent({ name, disks }: VmSettings): void {
+  const disk = disks.find(({ parents }) => parents.some(({ point }) => point !== undefined));
+  if (disk) throw trackingErrors['being-restored']({ vm: name, disk: disk.name });
 }
 
 /** Disks that are devices of the host stay out of it. */
