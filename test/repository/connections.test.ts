@@ -111,7 +111,9 @@ describe('repositories of a daemon', () => {
     await failsWith(client, client.repository.connect(wrong), 'repository.wrong-key');
     assert.deepEqual(await readdir(join(other.data, 'repositories')), [], 'a refused secret is not kept');
     await succeeded(client, client.repository.connect({ ...request, secret: { passphrase } }));
+    await succeeded(host.client, host.client.repository.set('vault', { lockDays: 2 }));
     assert.equal((await client.repository.statistics('old')).points, 1);
+    assert.equal((await client.repository.show('old')).lockDays, 2, 'what the other host tightened is seen');
     const secret = { passphrase: 'another passphrase' };
     await succeeded(client, client.repository.key.change('old', { name: 'new', secret }));
     assert.equal((await client.repository.statistics('old')).points, 1);

@@ -4,6 +4,7 @@ import type { KeySecret } from '@corral/backup/crypto/key-slot';
 import type { ObjectStore } from '@corral/backup/object-store/object-store';
 import { openStore, type StorePlace } from '@corral/backup/object-store/open-store';
 import { type OpenedKeys, type OpenOptions, Repository } from '@corral/backup/repository';
+import { isCorralError } from '@corral/core/errors';
 import type { CredentialFiles } from './credentials.ts';
 import { connectionErrors } from './errors.ts';
 import type { RepositoryRecord, RepositoryRecords } from './repository-record.ts';
@@ -29,7 +30,19 @@ export class RepositoryConnections {
     const known = this.#known.get(record.id);
     const repository = await openConnected(record, this.credentials, { known, signal });
     this.#known.set(record.id, repository.opened);
+    await this.#notePolicy(record, repository.context.state.policy);
     return repository;
+  }
+
+  /** Another host may have tightened it. That our record is gone meanwhile is told to whoever asks for it next. */
+  async #notePolicy(record: RepositoryRecord, policy: RepositoryRecord['policy']): Promise<void> {
+    const { appendOnly, lockDays } = record.policy;
+    if (appendOnly === policy.appendOnly && lockDays === policy.lockDays) return;
+    try {
+      await this.records.update(record.id, (latest) => ({ ...latest, policy }));
+    } catch (cause) {
+      if (!isCorralError(cause, 'repository.not-connected')) throw cause;
+    }
   }
 
   /** The store alone, with the connection's credentials. */
