@@ -8,7 +8,7 @@ import { TestHost } from '../support/test-host.ts';
 
 const MiB = 2 ** 20;
 /** Half a minute on an idle host that emulates. */
-const bootLimitMs = 240_000;
+const bootLimitMs = 420_000;
 const sshKey =
   'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl alice@example';
 const userData = `#cloud-config

@@ -22,7 +22,7 @@ export async function succeeded(client: Client, begun: Promise<Operation>): Prom
   });
 }
 
-const waitLimitMs = 120_000;
+const waitLimitMs = 300_000;
 const askEveryMs = 50;
 
 /** Asks until `test` accepts the answer. */

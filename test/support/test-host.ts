@@ -25,7 +25,7 @@ export interface HostOptions {
   readonly volumeBytes?: number;
 }
 
-const startLimitMs = 60_000;
+const startLimitMs = 120_000;
 
 export class TestHost implements AsyncDisposable {
   readonly data: string;
