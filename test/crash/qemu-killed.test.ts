@@ -11,6 +11,7 @@ import { processesOf } from '../support/processes.ts';
 import type { TestHost } from '../support/test-host.ts';
 import { CrashHost } from './crash-host.ts';
 import { allEnded, nothingLeftOver } from './invariants.ts';
+import { moment } from './moment.ts';
 import { type QemuScenario, qemuScenarios } from './qemu-scenarios.ts';
 import { all, nameOf, phasesOf, registry, seed } from './steps.ts';
 
@@ -50,8 +51,8 @@ describe(`QEMU killed (seed ${seed})`, () => {
 
   const moments = all ? 10 : 1;
   for (const [place, [name, scenario]] of Object.entries(qemuScenarios).entries()) {
-    for (let moment = 0; moment < moments; moment += 1) {
-      const afterMs = (seed * 37 + place * 53 + moment * 101) % 400;
+    for (let turn = 0; turn < moments; turn += 1) {
+      const afterMs = (seed * 37 + place * 53 + turn * 101) % 400;
       it(`${name}: QEMU killed ${afterMs} ms after it began`, { timeout: limitMs }, () =>
         crash.use((host) => strikeAfter(host, scenario, afterMs)),
       );
@@ -68,6 +69,7 @@ async function strikeAt(
   const { client, data } = host;
   await scenario.prepare(client, data);
   await host.arm(`${point}=${victim}`);
+  // It may be refused, or the daemon die before it answers: what became of it is looked at below.
   const begun = scenario.begin(client, data).catch(() => null);
   if (victim === 'kill-both') {
     await host.daemonEnded();
@@ -99,10 +101,10 @@ async function strikeIn(host: TestHost, state: 'running' | 'paused', victim: Vic
 async function strikeAfter(host: TestHost, scenario: QemuScenario, afterMs: number): Promise<void> {
   const { client, data } = host;
   await scenario.prepare(client, data);
-  // The moment is the point: no state is waited for.
-  const moment = new Promise((resolve) => setTimeout(resolve, afterMs));
+  const struck = moment(afterMs);
+  // It may be refused, or the daemon die before it answers: what became of it is looked at below.
   const begun = scenario.begin(client, data).catch(() => null);
-  await moment;
+  await struck;
   const killed = killQemu(host);
   await begun;
   await allEnded(client);
