@@ -81,6 +81,16 @@ export function planMerges(holders: readonly ChainHolder[], conditions: MergeCon
     .map(({ upper, lower }) => ({ upper: upper.layer, lower: lower.layer }));
 }
 
+/**
+ * Sealed layers that lie on `layerId`. QEMU writes their header when it commits the layer below them into the next one:
+ * the name of the file below, which Corral never reads.
+ */
+export function sealedAbove(holders: readonly ChainHolder[], layerId: string): DiskLayer[] {
+  return [...layerForest(holders).values()]
+    .filter(({ parentId, present }) => parentId === layerId && !present)
+    .map(({ layer }) => layer);
+}
+
 /** Layers that nothing holds any more, when `gone` lets go: their files can be deleted. Shared ones stay. */
 export function orphanedBy(gone: Chain, holders: readonly ChainHolder[]): DiskLayer[] {
   const held = new Set(holders.flatMap(({ chain }) => chain.map(({ id }) => id)));

@@ -3,7 +3,7 @@
  * as it takes, over stop, start and restart of the daemon, and until its `record` is done the chain is as before.
  */
 import { rm } from 'node:fs/promises';
-import { DiskLayer } from '@corral/api/schemas/vm-settings';
+import { DiskLayer, type LayerSeal } from '@corral/api/schemas/vm-settings';
 import { delay } from '@corral/core/abort';
 import { isCorralError } from '@corral/core/errors';
 import { defineOperation, type Progress } from '@corral/operation/operation';
@@ -15,7 +15,7 @@ import { type Chain, chainOf, withMerged, withSeal } from './chain.ts';
 import { ChainPaused, type MergeRequest } from './chain-keeper.ts';
 import { type ChainState, holdersOf, withChains } from './chain-records.ts';
 import { commitLayer } from './commit-job.ts';
-import { planMerges } from './layer-forest.ts';
+import { planMerges, sealedAbove } from './layer-forest.ts';
 import { allocatedBytes, watchSpace } from './merge-space.ts';
 import { sealOf } from './seal.ts';
 import { openStorageDaemon } from './storage-daemon.ts';
@@ -107,7 +107,12 @@ async function begin(host: VmHost, request: MergeRequest): Promise<boolean> {
   let still = false;
   const state = await host.chainRecords.change(vmId, (current) => {
     still = isPlanned(current, request);
-    return still ? withChains(current, diskId, (chain) => withSeal(chain, lower.id, null)) : current;
+    if (!still) return current;
+    const written = [lower, ...sealedAbove(holdersOf(current, diskId), upper.id)];
+    return written.reduce(
+      (next, { id }) => withChains(next, diskId, (chain) => withSeal(chain, id, null)),
+      current,
+    );
   });
   if (!still) return false;
   await requireSpace(host, request);
@@ -133,12 +138,33 @@ async function requireSpace(host: VmHost, { vmId, upper, lower }: MergeRequest):
   await host.volumes.requireSpace(path, wantedBytes, `A merge of ${upper.path} into ${lower.path}`);
 }
 
-async function sealLower(host: VmHost, { vmId, diskId, lower }: MergeRequest): Promise<void> {
+async function sealLower(host: VmHost, { vmId, diskId, upper, lower }: MergeRequest): Promise<void> {
   if (!(await host.records.find(vmId))) return;
+  if (isRecorded(await host.chainRecords.read(vmId), { diskId, lower })) return;
   const seal = await sealOf(host.directory.resolveInVm(vmId, lower.path));
+  const resealed = await sealAbove(host, vmId, diskId, upper.id);
   await host.chainRecords.change(vmId, (state) =>
-    withChains(state, diskId, (chain) => withSeal(chain, lower.id, seal)),
+    resealed(withChains(state, diskId, (chain) => withSeal(chain, lower.id, seal))),
   );
+}
+
+/** What lies on the upper layer had its header written by QEMU: it is still again. */
+async function sealAbove(
+  host: VmHost,
+  vmId: string,
+  diskId: string,
+  upperId: string,
+): Promise<(state: ChainState) => ChainState> {
+  const state = await host.chainRecords.read(vmId);
+  const seals = new Map<string, LayerSeal>();
+  for (const { id, path } of sealedAbove(holdersOf(state, diskId), upperId)) {
+    seals.set(id, await sealOf(host.directory.resolveInVm(vmId, path)));
+  }
+  return (before) =>
+    [...seals].reduce(
+      (next, [id, seal]) => withChains(next, diskId, (chain) => withSeal(chain, id, seal)),
+      before,
+    );
 }
 
 async function commit(
@@ -181,6 +207,8 @@ async function commitOnce(
   if (!(await stillThere(host, request))) return;
   const state = await host.chainRecords.read(vmId);
   if (isRecorded(state, request)) return;
+  // Somebody reads the files by now: it goes on when they are let go of.
+  if (isPinned(state, request)) throw new ChainPaused('the files of the layers are pinned');
   const applied = state.vm.process?.applied.disks.find(({ id }) => id === diskId);
   const openInQemu = applied && chainOf(applied).some(({ id }) => id === upper.id);
   await using space = watchSpace(host, request, signal);
@@ -235,8 +263,13 @@ function chainDownFrom(state: ChainState, diskId: string, layerId: string): Chai
 }
 
 /** Nothing lies on the lower layer's state any more: it is gone. */
-function isRecorded(state: ChainState, { diskId, lower }: MergeRequest): boolean {
+function isRecorded(state: ChainState, { diskId, lower }: Pick<MergeRequest, 'diskId' | 'lower'>): boolean {
   return holdersOf(state, diskId).every(({ chain }) => chain.every(({ id }) => id !== lower.id));
+}
+
+function isPinned({ pins }: ChainState, { diskId, upper, lower }: MergeRequest): boolean {
+  const chains = pins.flatMap(({ disks }) => disks.filter((disk) => disk.diskId === diskId));
+  return chains.some(({ chain }) => chain.some(({ id }) => id === upper.id || id === lower.id));
 }
 
 /** Deletes the upper layer's file, once no chain names it. Repeatable. */
@@ -252,8 +285,11 @@ async function deleteMerged(host: VmHost, request: MergeRequest): Promise<void> 
 async function recordMerge(host: VmHost, request: MergeRequest): Promise<void> {
   const { vmId, diskId, upper, lower } = request;
   if (!(await stillThere(host, request))) return;
+  // Recorded by a try before, or thrown away with the present that was written on it: there is nothing to seal.
+  if (isRecorded(await host.chainRecords.read(vmId), request)) return;
   const seal = await sealOf(host.directory.resolveInVm(vmId, lower.path));
+  const resealed = await sealAbove(host, vmId, diskId, upper.id);
   await host.chainRecords.change(vmId, (state) =>
-    withChains(state, diskId, (chain) => withMerged(chain, { upper, lower }, seal)),
+    resealed(withChains(state, diskId, (chain) => withMerged(chain, { upper, lower }, seal))),
   );
 }

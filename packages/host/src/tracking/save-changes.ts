@@ -7,7 +7,7 @@ import { derivedId } from '@corral/core/ids';
 import type { Merge } from '../chain/chain.ts';
 import type { ChainRecords, ChainState } from '../chain/chain-records.ts';
 import { diskIdsOf, holdersOf } from '../chain/chain-records.ts';
-import { layerForest } from '../chain/layer-forest.ts';
+import { layerForest, sealedAbove } from '../chain/layer-forest.ts';
 import type { DataDirectory } from '../data-directory.ts';
 import type { EdgeRecord } from './edge-record.ts';
 import { readExtentsFile, writeExtentsFile } from './extents-file.ts';
@@ -20,7 +20,10 @@ export interface TrackingHost {
   readonly directory: DataDirectory;
 }
 
-/** Before `merge` is carried out: both layers' changes, as far as a reference point may need them. */
+/**
+ * Before `merge` is carried out: the changes of both layers and of what lies on them, as far as a reference point may need
+ * them. While it runs none of their files can be relied on.
+ */
 export async function saveChanges(
   host: TrackingHost,
   vmId: string,
@@ -29,7 +32,10 @@ export async function saveChanges(
   signal: AbortSignal,
 ): Promise<void> {
   // The lower one has no seal any more, but nothing was written to it yet: or its edge is recorded, and not read again.
-  await save(host, vmId, diskId, new Set([merge.upper.id, merge.lower.id]), () => true, signal);
+  const state = await host.chainRecords.read(vmId);
+  const above = sealedAbove(holdersOf(state, diskId), merge.upper.id).map(({ id }) => id);
+  const ids = new Set([merge.upper.id, merge.lower.id, ...above]);
+  await save(host, vmId, diskId, ids, () => true, signal);
 }
 
 /** Before the files of `layerIds` are deleted. */
