@@ -1,5 +1,5 @@
 /**
- * `npm run bench -- start [ROUNDS] [--only starts|daemon]`: time to the guest's prompt through Corral beside the same QEMU command lines
+ * `npm run bench -- start [ROUNDS] [--only starts|daemon] [--vms 1,10]`: time to the guest's prompt through Corral beside the same QEMU command lines
  * started by a shell script, in turns; the daemon's memory with 20 VMs; reads of the API. One table.
  */
 import { parseArgs } from 'node:util';
@@ -89,14 +89,14 @@ function show(rows: readonly Row[]): void {
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { only: { type: 'string' } },
+  options: { only: { type: 'string' }, vms: { type: 'string', default: '1,10' } },
 });
 const rounds = Number(positionals[0] ?? 5);
 const rows: Row[] = [];
 if (values.only !== 'daemon') {
   await using host = await TestHost.start();
   await microImage(host.client);
-  for (const count of [1, 10]) rows.push(await starts(host, count, rounds));
+  for (const count of values.vms.split(',').map(Number)) rows.push(await starts(host, count, rounds));
 }
 if (values.only !== 'starts') {
   await using host = await TestHost.start();
