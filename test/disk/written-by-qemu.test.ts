@@ -206,7 +206,7 @@ test('what is not opened is refused by its name', () =>
       'qcow2',
       ...secret,
       '-o',
-      'encrypt.format=luks,encrypt.key-secret=s',
+      'encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=10',
       path,
       '4M',
     );

@@ -51,7 +51,7 @@ export interface EmptyRun {
   readonly length: number;
 }
 
-export type StoredRun =
+type StoredRun =
   | { readonly kind: 'data'; readonly length: number; readonly hostOffset: number }
   | {
       readonly kind: 'compressed';
