@@ -43,6 +43,8 @@ export function vmStart(host: VmHost) {
       {
         name: 'check',
         run: async ({ input, signal }) => {
+          // Files that a merge is about to delete are in the record until it has ended.
+          await using _files = await host.chains.pause(input.id);
           const record = await host.records.get(input.id);
           requireLegal(host, record, 'start');
           await host.volumes.requireVm(machineToStart(record));
