@@ -11,7 +11,7 @@ import { exists, requireFile } from './disk-files.ts';
 import { type FirmwareSource, firmwareFor } from './firmware.ts';
 import { type HostPart, qemuCommandLine } from './qemu-command-line.ts';
 import { lastWords, qemuLogPath, rotateLog } from './qemu-log.ts';
-import { startTpm } from './tpm.ts';
+import { endTpm, startTpm } from './tpm.ts';
 import type { VmRecord } from './vm-record.ts';
 
 export interface LaunchHost {
@@ -59,6 +59,7 @@ export async function cleanUpRun(directory: DataDirectory, record: VmRecord): Pr
     [...record.settings.ports, ...(record.process?.applied.ports ?? [])].map((port) => [port.id, port]),
   );
   for (const port of ports.values()) if (bridgeOf(port.network)) await deleteTap(tapName(port.id));
+  if (record.settings.tpm || record.process?.applied.tpm) await endTpm(record.settings.id);
   await rm(directory.vm(record.settings.id).run, { recursive: true, force: true });
 }
 

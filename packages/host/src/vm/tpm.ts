@@ -7,11 +7,13 @@ import { join } from 'node:path';
 import { delay, withLimit } from '@corral/core/abort';
 import type { DataDirectory } from '../data-directory.ts';
 import { vmErrors } from '../errors.ts';
+import { killProcess } from '../process/process-identity.ts';
 import { spawnDetached } from '../process/spawn-detached.ts';
 import { exists } from './disk-files.ts';
 import { endOfLog } from './qemu-log.ts';
+import { findSwtpm } from './vm-processes.ts';
 
-const startLimitMs = 10_000;
+const startLimitMs = 30_000;
 
 /** @throws vm.unsupported-firmware without swtpm; vm.tpm-failed when it ends at once */
 export async function startTpm(
@@ -21,6 +23,8 @@ export async function startTpm(
 ): Promise<void> {
   const paths = directory.vm(vm.id);
   const logPath = join(paths.log, 'swtpm.log');
+  // One that a killed daemon had just started holds the lock of the state.
+  await endTpm(vm.id);
   await mkdir(paths.tpm, { recursive: true, mode: 0o700 });
   if (uid !== null) await chown(paths.tpm, uid, uid);
   const state = directory.forQemu(paths.tpm);
@@ -56,6 +60,11 @@ export async function startTpm(
       await delay(10, signal);
     }
   });
+}
+
+/** Ends a TPM that no QEMU is connected to: with QEMU it ends by itself. Repeatable. */
+export async function endTpm(id: string): Promise<void> {
+  for (const identity of await findSwtpm(id)) await killProcess(`the TPM of VM ${id}`, identity);
 }
 
 /** For a clone, whose swtpm runs as another user. The lock belongs to the process that has it. Repeatable. */
