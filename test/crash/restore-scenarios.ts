@@ -44,6 +44,19 @@ export const restoreScenarios: Readonly<Record<string, Scenario>> = {
     // Nobody answers in a machine without a system: the finding is that it failed, and that is found soon.
     begin: (client) => client.restore.verify('first', { limitMs: 1_000 }),
   },
+  'restore.browse': {
+    prepare: async (client, data) => {
+      await rm(join(data, 'taken-out'), { force: true });
+      await backedUp(client, data);
+    },
+    // That there is no such file is found by the helper VM, which has booted by then.
+    begin: (client, data) =>
+      client.restore.getFile('first', {
+        disk: 'data',
+        path: '/lost+found/none',
+        target: join(data, 'taken-out'),
+      }),
+  },
   'restore.files': {
     prepare: async (client, data) => {
       await rm(directory(data), { recursive: true, force: true });

@@ -816,6 +816,24 @@ class RestoreClient {
     return this.#caller.json<Result<'restore.verify'>>({ method: 'POST', path: `/v1/backups/${part(backup)}/verify`, body }, options);
   }
 
+  /** List a folder of a file system in a backup. */
+  listFiles(
+    backup: string,
+    body: Body<'restore.list-files'>,
+    options: CallOptions = {},
+  ): Promise<Result<'restore.list-files'>> {
+    return this.#caller.json<Result<'restore.list-files'>>({ method: 'POST', path: `/v1/backups/${part(backup)}/list-files`, body }, options);
+  }
+
+  /** Take a file out of a file system in a backup. */
+  getFile(
+    backup: string,
+    body: Body<'restore.get-file'>,
+    options: CallOptions = {},
+  ): Promise<Result<'restore.get-file'>> {
+    return this.#caller.json<Result<'restore.get-file'>>({ method: 'POST', path: `/v1/backups/${part(backup)}/get-file`, body }, options);
+  }
+
   /** Restore disks of a backup to a directory of the host. */
   files(
     backup: string,

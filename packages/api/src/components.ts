@@ -75,6 +75,10 @@ import {
   StoreCredentials,
 } from './schemas/repository.ts';
 import {
+  BackupBrowsed,
+  BackupFile,
+  BackupGetFile,
+  BackupListFiles,
   BackupVerified,
   BackupVerify,
   RestoreDisk,
@@ -114,6 +118,10 @@ export const components: Readonly<Record<string, z.ZodType>> = {
   BackupPage,
   BackupRun,
   BackupVerification,
+  BackupBrowsed,
+  BackupFile,
+  BackupGetFile,
+  BackupListFiles,
   BackupVerified,
   BackupVerify,
   ChangedDisk,

@@ -37,6 +37,7 @@ import type {
   RepositoryStatistics,
 } from '@corral/api/schemas/repository';
 import type {
+  BackupListFiles,
   BackupVerify,
   RestoreDisk,
   RestoreFiles,
@@ -295,6 +296,14 @@ export interface RestoreService {
   verify(
     backup: string,
     input: BackupVerify,
+    caller: Caller,
+    signal: AbortSignal,
+  ): Promise<OperationSnapshot>;
+  /** @param target where the file goes on the host; null: list */
+  browse(
+    backup: string,
+    input: BackupListFiles,
+    target: string | null,
     caller: Caller,
     signal: AbortSignal,
   ): Promise<OperationSnapshot>;

@@ -2,7 +2,15 @@ import { z } from 'zod';
 import { route } from '../route.ts';
 import { NameOrId } from '../schemas/common.ts';
 import { Operation } from '../schemas/operation.ts';
-import { BackupVerify, RestoreDisk, RestoreFiles, RestoreInPlace, RestoreVm } from '../schemas/restore.ts';
+import {
+  BackupGetFile,
+  BackupListFiles,
+  BackupVerify,
+  RestoreDisk,
+  RestoreFiles,
+  RestoreInPlace,
+  RestoreVm,
+} from '../schemas/restore.ts';
 
 const params = z.strictObject({ backup: NameOrId.describe('id, or name if no other has it') });
 
@@ -71,6 +79,35 @@ export const restoreRoutes = {
     status: 202,
     response: Operation,
     errors: [...common, 'restore.no-settings'],
+  }),
+  'restore.list-files': route({
+    id: 'restore.list-files',
+    method: 'POST',
+    path: '/v1/backups/{backup}/list-files',
+    summary: 'List a folder of a file system in a backup',
+    description:
+      'A helper VM without a network reads the disk; nothing foreign is mounted on the host. ext4, XFS and FAT. The entries are in the output of the operation.',
+    role: 'operator',
+    kind: 'operation',
+    params,
+    body: BackupListFiles,
+    status: 202,
+    response: Operation,
+    errors: [...common, 'restore.no-such-disk'],
+  }),
+  'restore.get-file': route({
+    id: 'restore.get-file',
+    method: 'POST',
+    path: '/v1/backups/{backup}/get-file',
+    summary: 'Take a file out of a file system in a backup',
+    description: 'Names a file of the host, so it is for administrators.',
+    role: 'administrator',
+    kind: 'operation',
+    params,
+    body: BackupGetFile,
+    status: 202,
+    response: Operation,
+    errors: [...common, 'restore.no-such-disk', 'restore.exists'],
   }),
   'restore.files': route({
     id: 'restore.files',

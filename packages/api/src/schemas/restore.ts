@@ -1,6 +1,6 @@
 /** Restores from backups (docs/design/0011-restore.md). */
 import { z } from 'zod';
-import { Id, Milliseconds, Name, NameOrId } from './common.ts';
+import { Bytes, Id, Milliseconds, Name, NameOrId, Timestamp } from './common.ts';
 
 const Source = z.strictObject({
   repository: NameOrId.optional().describe(
@@ -66,6 +66,38 @@ export const BackupVerified = z.object({
   screenshot: z.boolean().describe('a picture of the display is kept beside the backup'),
 });
 
+export const BackupListFiles = Source.extend({
+  disk: z.string().min(1).max(63).describe('its name in the backup'),
+  path: z
+    .string()
+    .startsWith('/')
+    .max(4096)
+    .refine((path) => !path.includes('\0'), 'A path holds no zero byte')
+    .describe('on a disk with partitions it begins with the number of one: /1/etc'),
+});
+
+export const BackupGetFile = BackupListFiles.extend({
+  target: z.string().startsWith('/').max(4096).describe('file on the host; it must not exist'),
+});
+
+export const BackupFile = z.strictObject({
+  name: z.string(),
+  type: z.enum(['file', 'directory', 'link', 'other']),
+  sizeBytes: Bytes,
+  modifiedAt: Timestamp.nullable(),
+});
+
+/** What `restore.browse` gives back. */
+export const BackupBrowsed = z.object({
+  entries: z.array(BackupFile).describe('at most the first 1,000'),
+  entryCount: z.int(),
+  writtenBytes: Bytes,
+});
+
+export type BackupListFiles = z.infer<typeof BackupListFiles>;
+export type BackupGetFile = z.infer<typeof BackupGetFile>;
+export type BackupFile = z.infer<typeof BackupFile>;
+export type BackupBrowsed = z.infer<typeof BackupBrowsed>;
 export type BackupVerify = z.infer<typeof BackupVerify>;
 export type BackupVerified = z.infer<typeof BackupVerified>;
 export type RestoreVm = z.infer<typeof RestoreVm>;

@@ -12,6 +12,12 @@ export function restoreHandlers(restores: RestoreService): HandlersOf<'restore'>
       operationDocument(await restores.disk(params.backup, body, caller, signal)),
     'restore.verify': async ({ body, caller, params, signal }) =>
       operationDocument(await restores.verify(params.backup, body, caller, signal)),
+    'restore.list-files': async ({ body, caller, params, signal }) =>
+      operationDocument(await restores.browse(params.backup, body, null, caller, signal)),
+    'restore.get-file': async ({ body, caller, params, signal }) => {
+      const { target, ...where } = body;
+      return operationDocument(await restores.browse(params.backup, where, target, caller, signal));
+    },
     'restore.files': async ({ body, caller, params, signal }) =>
       operationDocument(await restores.files(params.backup, body, caller, signal)),
   };

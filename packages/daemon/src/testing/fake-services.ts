@@ -123,6 +123,8 @@ export function fakeServices(events: EventService): FakeServices {
       vm: async (backup, { name }, caller) => start(`restores.vm ${backup} ${name}`, caller),
       inPlace: async (backup, { confirm }, caller) => start(`restores.inPlace ${backup} ${confirm}`, caller),
       disk: async (backup, { disk, vm }, caller) => start(`restores.disk ${backup} ${disk} ${vm}`, caller),
+      browse: async (backup, { disk, path }, target, caller) =>
+        start(`restores.browse ${backup} ${disk} ${path} ${target}`, caller),
       verify: async (backup, { limitMs }, caller) => start(`restores.verify ${backup} ${limitMs}`, caller),
       files: async (backup, { directory }, caller) => start(`restores.files ${backup} ${directory}`, caller),
     },

@@ -7,7 +7,7 @@ import type { ImageHost } from '@corral/host/image/image-operations';
 import type { SourceFacts } from '@corral/host/vm/plan-vm';
 import { defaultCacheDirectory } from '@corral/image/cache-directory';
 import { importDisk as importDiskFile } from '@corral/image/import/import-disk';
-import { cachedMicroImage } from '@corral/image/micro/cached-micro-image';
+import { cachedMicroImage, fileHelper } from '@corral/image/micro/cached-micro-image';
 import type { LongWork } from '@corral/image/progress';
 
 export const buildMicro: ImageHost['buildMicro'] = async (folder, signal, report) => {
@@ -17,6 +17,13 @@ export const buildMicro: ImageHost['buildMicro'] = async (folder, signal, report
   const { cmdline, sha256, sizeBytes } = image;
   return { content: { kind: 'kernel', cmdline }, sizeBytes, sha256 };
 };
+
+/** The system of the VM that looks into disks of backups. */
+export async function buildFileHelper(signal: AbortSignal) {
+  const image = await cachedMicroImage(defaultCacheDirectory(), { signal }, fileHelper);
+  const { cmdline, folder } = image;
+  return { kernel: join(folder, image.kernel), initrd: join(folder, image.initrd), cmdline };
+}
 
 export const importDisk: ImageHost['importDisk'] = async (path, format, folder, signal, report) => {
   const image = await importDiskFile({ path, format, target: folder, signal, progress: progressTo(report) });

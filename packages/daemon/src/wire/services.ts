@@ -21,7 +21,7 @@ import { VolumeService } from '@corral/host/volume/volume-service';
 import type { HostIdentity } from '../host-identity.ts';
 import type { OperationService, Services } from '../services.ts';
 import type { HostParts } from './host-parts.ts';
-import { inspectSource, makeSeed } from './image-sources.ts';
+import { buildFileHelper, inspectSource, makeSeed } from './image-sources.ts';
 import type { Platform } from './platform.ts';
 
 export interface ServicesOptions {
@@ -39,6 +39,11 @@ export function makeServices(options: ServicesOptions): Services {
   const { active, engine, host } = parts;
   const start: ConstructorParameters<typeof ImageService>[2] = (operation, input, { requestedBy }) =>
     engine.start(operation, input, { requestedBy });
+  const version = async () => {
+    const qemu = await platform.qemu();
+    const { kind } = await platform.accelerator();
+    return { machineType: qemu.machineType, cpuModel: chooseCpuModel(qemu, kind) };
+  };
   const backups = new BackupService(parts.backups.backups, parts.backups.kinds, start);
   const images = new ImageService(parts.imageHost, parts.images, start);
   return {
@@ -64,11 +69,7 @@ export function makeServices(options: ServicesOptions): Services {
       inspectSource,
       inspectDevice,
       makeSeed,
-      version: async () => {
-        const qemu = await platform.qemu();
-        const { kind } = await platform.accelerator();
-        return { machineType: qemu.machineType, cpuModel: chooseCpuModel(qemu, kind) };
-      },
+      version,
     }),
     registrations: new RegistrationService({
       host,
@@ -90,6 +91,8 @@ export function makeServices(options: ServicesOptions): Services {
       restores: parts.restores,
       operations: parts.restoreKinds,
       start,
+      helperImage: buildFileHelper,
+      version,
       find: (backup, query, signal) => backups.find(backup, query, signal),
     }),
     repositories: new RepositoryService(parts.repositories, parts.repositoryKinds, start),

@@ -30,6 +30,11 @@ export const restoreErrors = defineErrors('restore', {
     (p) =>
       `VM "${p.vm}" still stands on its backup, which could not be opened: ${p.lastWords || 'nothing was said why'}. Make its repository reachable and try again.`,
   ),
+  'cannot-look': error<{ disk: string; path: string; reason: string }>(
+    409,
+    'The file cannot be read from the backup',
+    (p) => `${p.disk}:${p.path} cannot be read: ${p.reason}.`,
+  ),
   exists: error<{ path: string }>(
     409,
     'The file exists',

@@ -1,5 +1,5 @@
 /** The files of a backup beside its disks, in the folder of a VM; owners and modes as vm.create makes them. */
-import { chmod, chown, mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import { chmod, chown, constants, copyFile, mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { HeldPoint } from '@corral/backup/point/held-point';
 import { machineFiles } from './point-machine.ts';
@@ -20,6 +20,23 @@ export async function writeMachineFiles(
     if (kind === 'boot') await chmod(`${target}.part`, 0o640);
     if (uid !== null) await chown(`${target}.part`, kind === 'boot' ? 0 : uid, uid);
     await rename(`${target}.part`, target);
+  }
+}
+
+/** Kernel and initramfs of Corral's own. Repeatable. */
+export async function copyBootFiles(
+  boot: { readonly kernel: string; readonly initrd: string },
+  folder: string,
+  uid: number | null,
+): Promise<void> {
+  for (const [source, name] of [
+    [boot.kernel, 'vmlinuz'],
+    [boot.initrd, 'initrd'],
+  ] as const) {
+    const target = join(folder, 'boot', name);
+    await copyFile(source, target, constants.COPYFILE_FICLONE);
+    await chmod(target, 0o640);
+    if (uid !== null) await chown(target, 0, uid);
   }
 }
 

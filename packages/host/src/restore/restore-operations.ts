@@ -1,4 +1,5 @@
 /** Every kind of operation of restores, made once per daemon. */
+import { restoreBrowse } from './operations/browse-backup.ts';
 import { restoreCopy } from './operations/copy-from-backup.ts';
 import { restoreDisk } from './operations/restore-disk.ts';
 import { restoreFiles } from './operations/restore-files.ts';
@@ -15,6 +16,7 @@ export function restoreOperations(restores: RestoreHost) {
     files: restoreFiles(restores),
     copy: restoreCopy(restores),
     verify: restoreVerify(restores),
+    browse: restoreBrowse(restores),
   };
 }
 

@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import type { Backup, BackupQuery } from '@corral/api/schemas/backup';
 import type {
+  BackupListFiles,
   BackupVerify,
   RestoreDisk,
   RestoreFiles,
@@ -13,12 +14,14 @@ import { newId } from '@corral/core/ids';
 import type { OperationSnapshot } from '@corral/operation/operation';
 import { vmErrors } from '../errors.ts';
 import type { Requester, StartOperation } from '../operations.ts';
+import { exists } from '../vm/disk-files.ts';
 import { planDisk } from '../vm/plan-vm.ts';
 import { requireLegal } from '../vm/vm-host.ts';
 import { newMac } from '../vm/vm-service.ts';
 import { vmsFolder } from '../volume/placement.ts';
 import { localName } from '../volume/volume-record.ts';
 import { restoreErrors } from './errors.ts';
+import { helperSettings } from './helper-vm.ts';
 import { newVmSettings, standingOnBackup } from './plan-restore.ts';
 import { savedSettings } from './point-machine.ts';
 import { type RestoreHost, type RestoreSource, withSource } from './restore-host.ts';
@@ -35,6 +38,11 @@ export interface RestoreServiceOptions {
   readonly restores: RestoreHost;
   readonly operations: RestoreOperations;
   readonly start: StartOperation;
+  /** Of the VM that looks into disks. Paths are absolute. */
+  readonly helperImage: (
+    signal: AbortSignal,
+  ) => Promise<{ readonly kernel: string; readonly initrd: string; readonly cmdline: string }>;
+  readonly version: () => Promise<VmSettings['version']>;
   /** @throws backup.not-found, backup.not-found-anywhere */
   readonly find: (backup: string, query: BackupQuery, signal: AbortSignal) => Promise<Found>;
 }
@@ -74,6 +82,7 @@ export class RestoreService {
         volumes: volume.local ? [] : [volume.id],
         start: request.start || request.instant,
         copy: request.instant,
+        boot: null,
         requestedBy: caller.name,
       },
       caller,
@@ -161,6 +170,32 @@ export class RestoreService {
       },
       caller,
     );
+  }
+
+  /** @param target where the file goes on the host; null: list */
+  async browse(
+    backup: string,
+    request: BackupListFiles,
+    target: string | null,
+    caller: Requester,
+    signal: AbortSignal,
+  ): Promise<OperationSnapshot> {
+    const { helperImage, restores, version } = this.#options;
+    const { pointServers } = restores.host;
+    const found = await this.#find(backup, request, signal);
+    const [disk] = disksOf(found.backup, [request.disk]);
+    if (target !== null && (await exists(target))) throw restoreErrors.exists({ path: target });
+    const source = sourceOf(found);
+    const { cmdline, ...boot } = await helperImage(signal);
+    const settings = helperSettings(disk!, source, {
+      newId,
+      now: new Date().toISOString(),
+      version: await version(),
+      cmdline,
+      socketOf: (vmId, index) => pointServers.socketOf(vmId, index),
+    });
+    const input = { source, settings, boot, disk: request.disk, path: request.path, target };
+    return await this.#start(this.#options.operations.browse, input, caller);
   }
 
   #find(backup: string, { repository }: BackupQuery, signal: AbortSignal): Promise<Found> {

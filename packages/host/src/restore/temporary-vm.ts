@@ -6,6 +6,8 @@ import type { RestoreHost, RestoreSource } from './restore-host.ts';
 export interface TemporaryVm {
   readonly settings: VmSettings;
   readonly source: RestoreSource;
+  /** As of restore.vm. */
+  readonly boot?: { readonly kernel: string; readonly initrd: string };
 }
 
 const childId = (what: string, operationId: string): string => derivedId(`${what} of ${operationId}`);
@@ -25,7 +27,7 @@ export function isolated(settings: VmSettings): VmSettings {
 /** Makes it, stopped. Repeatable. */
 export async function makeTemporaryVm(
   { children, kinds }: RestoreHost,
-  { settings, source }: TemporaryVm,
+  { boot, settings, source }: TemporaryVm,
   operationId: string,
   signal: AbortSignal,
 ): Promise<void> {
@@ -34,6 +36,7 @@ export async function makeTemporaryVm(
     settings,
     home: null,
     volumes: [],
+    boot: boot ?? null,
     start: false,
     copy: false,
     requestedBy: 'corral',

@@ -43,7 +43,18 @@ async function recipeKey(packages: MicroImage['packages']): Promise<string> {
   return hash.digest('hex');
 }
 
-const folderOf = (cacheDirectory: string): string => join(cacheDirectory, 'micro');
+/** The same system with more in it. */
+export interface MicroVariant {
+  /** Of its folder in the cache. */
+  readonly name: string;
+  readonly extraModules: readonly string[];
+}
+
+const plain: MicroVariant = { name: 'micro', extraModules: [] };
+/** Reads file systems of other systems. */
+export const fileHelper: MicroVariant = { name: 'file-helper', extraModules: ['xfs'] };
+
+const folderOf = (cacheDirectory: string, name = plain.name): string => join(cacheDirectory, name);
 
 async function readStamp(folder: string): Promise<z.infer<typeof Stamp> | undefined> {
   try {
@@ -67,16 +78,17 @@ export async function findCachedMicroImage(cacheDirectory: string): Promise<Cach
 export async function cachedMicroImage(
   cacheDirectory: string,
   work: LongWork = {},
+  { extraModules, name }: MicroVariant = plain,
 ): Promise<CachedMicroImage> {
-  const folder = folderOf(cacheDirectory);
+  const folder = folderOf(cacheDirectory, name);
   const { packages } = await ensurePackageSet(guestPackages(cacheDirectory), work);
-  const key = await recipeKey(packages);
+  const key = [await recipeKey(packages), ...extraModules].join(' ');
   const stamp = await readStamp(folder);
   if (stamp?.key === key) return { folder, ...stamp.image };
   await mkdir(dirname(folder), { recursive: true });
   const part = await mkdtemp(`${folder}.part-`);
   try {
-    const image = await buildMicroImage({ cacheDirectory, target: part, ...work });
+    const image = await buildMicroImage({ cacheDirectory, target: part, extraModules, ...work });
     await writeFile(join(part, stampName), `${JSON.stringify({ version: 1, key, image }, null, 2)}\n`);
     // A QEMU under a user of its own reads it.
     await chmod(part, 0o755);

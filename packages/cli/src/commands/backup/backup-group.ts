@@ -9,6 +9,14 @@ export const backupGroup: CommandGroup = {
     run: { summary: 'Back up VMs', load: async () => (await import('./backup-run.ts')).backupRun },
     list: { summary: 'List backups', load: async () => (await import('./backup-list.ts')).backupList },
     show: { summary: 'Show a backup', load: async () => (await import('./backup-show.ts')).backupShow },
+    ls: {
+      summary: 'List a folder of a file system in a backup',
+      load: async () => (await import('./backup-ls.ts')).backupLs,
+    },
+    get: {
+      summary: 'Take a file out of a backup',
+      load: async () => (await import('./backup-get.ts')).backupGet,
+    },
     verify: {
       summary: 'Prove a backup by running it',
       load: async () => (await import('./backup-verify.ts')).backupVerify,

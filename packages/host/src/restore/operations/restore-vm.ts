@@ -9,7 +9,7 @@ import { writeSettingsFile } from '../../vm/settings-file.ts';
 import { makeVmFolder, removeVmFolders } from '../../vm/vm-folders.ts';
 import { isStillCopied } from '../../vm/vm-host.ts';
 import { subject } from '../../vm/vm-supervisor.ts';
-import { writeMachineFiles } from '../machine-folder.ts';
+import { copyBootFiles, writeMachineFiles } from '../machine-folder.ts';
 import { type RestoreHost, RestoreSource, withSource } from '../restore-host.ts';
 import { writeDisksOfVm } from '../restored-disk.ts';
 
@@ -20,6 +20,8 @@ const Input = z.strictObject({
   home: z.string().nullable(),
   volumes: z.array(z.string()),
   start: z.boolean(),
+  /** Files of the host that it boots from, in place of those in the backup. */
+  boot: z.strictObject({ kernel: z.string(), initrd: z.string() }).nullable().default(null),
   /** Of a VM that stands on the backup: whether its disks are copied while it runs. */
   copy: z.boolean().default(true),
   requestedBy: z.string(),
@@ -70,9 +72,13 @@ export function restoreVm(restores: RestoreHost) {
         name: 'write-files',
         run: async ({ input, result, signal }) => {
           const { folder } = host.directory.vm(input.settings.id);
-          await withSource(restores, input.source, signal, ({ held }) =>
-            writeMachineFiles(held, folder, result('reserve-user').uid, signal),
-          );
+          const { uid } = result('reserve-user');
+          if (input.boot) await copyBootFiles(input.boot, folder, uid);
+          else {
+            await withSource(restores, input.source, signal, ({ held }) =>
+              writeMachineFiles(held, folder, uid, signal),
+            );
+          }
           return null;
         },
       },
