@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { resolve } from 'node:path';
 import test from 'node:test';
 import { DiskSource, PortSource } from '@corral/api/schemas/vm';
 import fc from 'fast-check';
@@ -83,7 +84,8 @@ test('whatever is typed, a disk is refused or one that the API takes', () => {
         assert.match((error as { code: string }).code, refused.code);
         return;
       }
-      DiskSource.parse(parsed);
+      // A file's path is made absolute afterwards, where it is known on which host it lies.
+      DiskSource.parse({ ...parsed, ...(parsed.from !== undefined && { from: resolve('/', parsed.from) }) });
     }),
   );
 });
