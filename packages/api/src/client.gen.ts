@@ -773,6 +773,46 @@ class BackupClient {
   }
 }
 
+class PlanClient {
+  readonly #caller: Caller;
+
+  constructor(caller: Caller) {
+    this.#caller = caller;
+  }
+
+  /** List the backup plans, by name. */
+  list(
+    query: Query<'plan.list'> = {},
+    options: CallOptions = {},
+  ): Promise<Result<'plan.list'>> {
+    return this.#caller.json<Result<'plan.list'>>({ method: 'GET', path: '/v1/backup-plans', query }, options);
+  }
+
+  /** Show a backup plan. */
+  show(
+    plan: string,
+    options: CallOptions = {},
+  ): Promise<Result<'plan.show'>> {
+    return this.#caller.json<Result<'plan.show'>>({ method: 'GET', path: `/v1/backup-plans/${part(plan)}` }, options);
+  }
+
+  /** Create a backup plan. */
+  create(
+    body: Body<'plan.create'>,
+    options: CallOptions = {},
+  ): Promise<Result<'plan.create'>> {
+    return this.#caller.json<Result<'plan.create'>>({ method: 'POST', path: '/v1/backup-plans', body }, options);
+  }
+
+  /** Delete a backup plan; its backups stay. */
+  delete(
+    plan: string,
+    options: CallOptions = {},
+  ): Promise<Result<'plan.delete'>> {
+    return this.#caller.json<Result<'plan.delete'>>({ method: 'DELETE', path: `/v1/backup-plans/${part(plan)}` }, options);
+  }
+}
+
 class RestoreClient {
   readonly #caller: Caller;
 
@@ -1090,6 +1130,7 @@ export class Client {
   readonly reference: ReferenceClient;
   readonly changes: ChangesClient;
   readonly backup: BackupClient;
+  readonly plan: PlanClient;
   readonly restore: RestoreClient;
   readonly guest: GuestClient;
   readonly operation: OperationClient;
@@ -1110,6 +1151,7 @@ export class Client {
     this.reference = new ReferenceClient(caller);
     this.changes = new ChangesClient(caller);
     this.backup = new BackupClient(caller);
+    this.plan = new PlanClient(caller);
     this.restore = new RestoreClient(caller);
     this.guest = new GuestClient(caller);
     this.operation = new OperationClient(caller);

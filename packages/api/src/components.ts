@@ -11,6 +11,7 @@ import { PortPage } from './routes/vm-port-routes.ts';
 import { VmPage } from './routes/vm-routes.ts';
 import { VolumePage } from './routes/volume-routes.ts';
 import { Backup, BackupDisk, BackupPage, BackupRun, BackupVerification } from './schemas/backup.ts';
+import { BackupPlan, BackupPlanCreate, BackupPlanPage } from './schemas/backup-plan.ts';
 import {
   Checkpoint,
   CheckpointApply,
@@ -116,6 +117,9 @@ export const components: Readonly<Record<string, z.ZodType>> = {
   Backup,
   BackupDisk,
   BackupPage,
+  BackupPlan,
+  BackupPlanCreate,
+  BackupPlanPage,
   BackupRun,
   BackupVerification,
   BackupBrowsed,

@@ -20,6 +20,8 @@ export const errorStatuses = {
   'backup.not-found': 404,
   'backup.not-found-anywhere': 404,
   'backup.pass-through': 409,
+  'backup.plan-exists': 409,
+  'backup.plan-not-found': 404,
   'chain.cannot-fork': 409,
   'checkpoint.export-exists': 409,
   'checkpoint.name-taken': 409,

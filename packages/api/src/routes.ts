@@ -1,5 +1,6 @@
 /** The contract: every route there is. An operation with no entry here does not exist (invariant 6). */
 import type { Route } from './route.ts';
+import { backupPlanRoutes } from './routes/backup-plan-routes.ts';
 import { backupRoutes } from './routes/backup-routes.ts';
 import { changesRoutes } from './routes/changes-routes.ts';
 import { checkpointRoutes } from './routes/checkpoint-routes.ts';
@@ -34,6 +35,7 @@ export const routes = {
   ...referenceRoutes,
   ...changesRoutes,
   ...backupRoutes,
+  ...backupPlanRoutes,
   ...restoreRoutes,
   ...guestRoutes,
   ...operationRoutes,

@@ -6,6 +6,7 @@
 import type { Duplex } from 'node:stream';
 import type { Role } from '@corral/api/roles';
 import type { Backup, BackupQuery, BackupRun } from '@corral/api/schemas/backup';
+import type { BackupPlan, BackupPlanCreate } from '@corral/api/schemas/backup-plan';
 import type {
   Checkpoint,
   CheckpointApply,
@@ -245,6 +246,15 @@ export interface RepositoryService {
   changeKey(repository: string, input: RepositoryKeyAdd, caller: Caller): Promise<OperationSnapshot>;
 }
 
+export interface PlanService {
+  list(): Promise<readonly BackupPlan[]>;
+  /** @throws backup.plan-not-found */
+  show(plan: string): Promise<BackupPlan>;
+  /** @throws backup.plan-exists */
+  create(input: BackupPlanCreate): Promise<BackupPlan>;
+  delete(plan: string): Promise<void>;
+}
+
 export interface ReferenceService {
   list(vm: string): Promise<readonly Reference[]>;
   create(vm: string, input: ReferenceCreate, caller: Caller): Promise<OperationSnapshot>;
@@ -322,6 +332,7 @@ export interface Services {
   readonly references: ReferenceService;
   readonly changes: ChangesService;
   readonly backups: BackupService;
+  readonly plans: PlanService;
   readonly restores: RestoreService;
   readonly guests: GuestService;
   readonly screens: ScreenService;

@@ -43,6 +43,11 @@ const lookups: Readonly<Record<string, Lookup>> = {
       value: id,
       description: `${vm.name} ${name}`,
     })),
+  plan: async (client) =>
+    (await client.plan.list({ limit }, call)).items.map(({ name, repository }) => ({
+      value: name,
+      description: repository.name,
+    })),
   reference: async (client, [vm = '']) =>
     (await client.reference.list(vm, { limit }, call)).items.map(({ name, createdAt }) => ({
       value: name,

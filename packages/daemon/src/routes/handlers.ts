@@ -5,6 +5,7 @@ import type { Metrics } from '../metrics.ts';
 import type { Services } from '../services.ts';
 import type { Tokens } from '../tokens.ts';
 import { backupHandlers } from './backup.ts';
+import { backupPlanHandlers } from './backup-plan.ts';
 import { changesHandlers } from './changes.ts';
 import { checkpointHandlers } from './checkpoint.ts';
 import { eventHandlers } from './event.ts';
@@ -41,6 +42,7 @@ export function allHandlers({ services, tokens, tickets, metrics, identity }: Ha
     ...checkpointHandlers(services.checkpoints),
     ...referenceHandlers(services.references),
     ...changesHandlers(services.changes),
+    ...backupPlanHandlers(services.plans),
     ...backupHandlers(services.backups),
     ...restoreHandlers(services.restores),
     ...screenHandlers(services.screens, tickets),

@@ -27,6 +27,7 @@ import {
   sampleHost,
   sampleImage,
   sampleOperation,
+  samplePlan,
   sampleReference,
   sampleRepository,
   sampleRepositoryStatistics,
@@ -111,6 +112,12 @@ export function fakeServices(events: EventService): FakeServices {
         next: null,
       }),
       close: async (vm, id, caller) => start(`changes.close ${vm} ${id}`, caller),
+    },
+    plans: {
+      list: async () => [samplePlan('nightly')],
+      show: async (plan) => samplePlan(plan),
+      create: async ({ name }) => samplePlan(name),
+      delete: async (plan) => void asked.push(`plans.delete ${plan}`),
     },
     backups: {
       run: async (vm, { repository, full }, caller) =>

@@ -1,6 +1,7 @@
 /** Objects of the API for tests, whole and valid. */
 
 import type { Backup } from '@corral/api/schemas/backup';
+import type { BackupPlan } from '@corral/api/schemas/backup-plan';
 import type { Checkpoint } from '@corral/api/schemas/checkpoint';
 import type { DoctorReport, Host } from '@corral/api/schemas/host';
 import type { Image } from '@corral/api/schemas/image';
@@ -250,5 +251,20 @@ export function sampleChanges(): Changes {
     frozenMs: 0,
     nbd: 'nbd+unix:///DISK?socket=/var/lib/corral/run/changes/nbd.sock',
     disks: [{ name: 'data', sizeBytes: 2 ** 30, tracked: true, changedBytes: 2048, extents: 1 }],
+  };
+}
+
+export function samplePlan(name: string): BackupPlan {
+  return {
+    id: newId(),
+    name,
+    createdAt: '2026-01-01T00:00:00.000Z',
+    vms: null,
+    repository: { id: newId(), name: 'vault' },
+    schedule: { dailyAt: '22:30' },
+    retention: { daily: 7 },
+    consistency: null,
+    lastRunAt: null,
+    nextRunAt: '2026-01-01T22:30:00.000Z',
   };
 }

@@ -5,6 +5,7 @@ import { backupDelete } from '@corral/host/backup/backup-delete';
 import type { BackupHost, Forks } from '@corral/host/backup/backup-host';
 import { backupRun } from '@corral/host/backup/backup-operation';
 import { vmFork } from '@corral/host/backup/fork-operation';
+import { PlanRecords } from '@corral/host/backup/plan/plan-record';
 import { Slots } from '@corral/host/backup/slots';
 import type { RepositoryConnections } from '@corral/host/repository/connections';
 import { type ChangesHost, changesClose, changesOpen } from '@corral/host/tracking/changes-operations';
@@ -38,6 +39,7 @@ export function assembleBackups(
     backups,
     fork,
     kinds: { run: backupRun(backups), delete: backupDelete(connections) },
+    plans: new PlanRecords(store),
     changes,
     changesKinds: { open: changesOpen(changes), close: changesClose(changes) },
     references: { create: referenceCreate(host), delete: referenceDelete(host) },

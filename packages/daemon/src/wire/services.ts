@@ -1,5 +1,6 @@
 /** The services that the API's handlers call, made of the host's parts. */
 
+import { PlanService } from '@corral/host/backup/plan/plan-service';
 import { BackupService } from '@corral/host/backup/backup-service';
 import { CheckpointService } from '@corral/host/checkpoint/checkpoint-service';
 import { ScreenService } from '@corral/host/console/screens';
@@ -84,6 +85,7 @@ export function makeServices(options: ServicesOptions): Services {
       start,
       inspectors: [chainInspector(host.directory, host.chainRecords)],
     }),
+    plans: new PlanService(parts.backups.backups, parts.backups.plans),
     changes: new ChangesService(parts.backups.changes, parts.backups.changesKinds, start),
     references: new ReferenceService(host, parts.backups.references, start),
     backups,

@@ -25,4 +25,14 @@ export const backupErrors = defineErrors('backup', {
     (p) =>
       `No repository that this host is connected to holds a backup "${p.backup}". "corral backup list" shows them.`,
   ),
+  'plan-not-found': error<{ plan: string }>(
+    404,
+    'No such backup plan',
+    (p) => `There is no backup plan "${p.plan}". "corral backup plan list" shows those there are.`,
+  ),
+  'plan-exists': error<{ plan: string }>(
+    409,
+    'The backup plan exists',
+    (p) => `There is a backup plan "${p.plan}" already. Choose another name.`,
+  ),
 });

@@ -21,6 +21,10 @@ export const backupGroup: CommandGroup = {
       summary: 'Prove a backup by running it',
       load: async () => (await import('./backup-verify.ts')).backupVerify,
     },
+    plan: {
+      summary: 'Plans: backups that make themselves',
+      load: async () => (await import('./plan/plan-group.ts')).planGroup,
+    },
     delete: {
       summary: 'Delete a backup',
       load: async () => (await import('./backup-delete.ts')).backupDelete,

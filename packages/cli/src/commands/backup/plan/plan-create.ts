@@ -1,0 +1,72 @@
+import { parseDuration } from '@corral/core/units';
+import { cliErrors } from '../../../errors.ts';
+import { say } from '../../../output.ts';
+import type { CommandDefinition } from '../../../tree/command-tree.ts';
+import {
+  keepDaily,
+  keepHourly,
+  keepLast,
+  keepMonthly,
+  keepWeekly,
+  keepYearly,
+  rulesOf,
+} from '../../repository/retention-options.ts';
+import { consistencyOption } from '../backup-options.ts';
+
+export const planCreate: CommandDefinition = {
+  description:
+    'Creates a plan by which VMs back themselves up. A run that was missed, because the host was off, is caught up once. After each backup the rules of the plan are applied to its own backups. A backup that fails raises an event.',
+  examples: [
+    {
+      command: 'corral backup plan create nightly --repository vault --daily-at 22:30 --keep-daily 14',
+      explains: 'every VM of the host; the time is UTC',
+    },
+    {
+      command: 'corral backup plan create often --repository vault --every 15m --vm db1 --keep-last 96',
+      explains: 'one VM, four times an hour, for a day',
+    },
+  ],
+  define: (command, context) => {
+    command
+      .argument('<new-name>', 'name of the plan')
+      .requiredOption('--repository <repository>', 'where to')
+      .option('--vm <vm...>', 'names or ids; default: every VM of the host')
+      .option('--every <duration>', 'from run to run, such as 6h', (text: string): number =>
+        parseDuration(text),
+      )
+      .option('--daily-at <time>', 'HH:MM, UTC')
+      .addOption(consistencyOption())
+      .option(...keepLast)
+      .option(...keepHourly)
+      .option(...keepDaily)
+      .option(...keepWeekly)
+      .option(...keepMonthly)
+      .option(...keepYearly)
+      .action(async (name, { repository, vm, every, dailyAt, consistency, ...keep }) => {
+        const client = await context.client();
+        const retention = rulesOf(keep);
+        const plan = await client.plan.create(
+          {
+            name,
+            repository,
+            schedule: scheduleOf(every, dailyAt),
+            ...(vm !== undefined && { vms: vm }),
+            ...(consistency !== undefined && { consistency }),
+            ...(retention !== undefined && { retention }),
+          },
+          context.call,
+        );
+        await say(context, plan, `Plan ${name} is created; it runs first at ${plan.nextRunAt}.`);
+      });
+  },
+};
+
+function scheduleOf(everyMs: number | undefined, dailyAt: string | undefined) {
+  if (everyMs !== undefined && dailyAt === undefined) return { everyMs };
+  if (dailyAt !== undefined && everyMs === undefined) return { dailyAt };
+  throw cliErrors.value({
+    what: 'a schedule',
+    text: everyMs === undefined ? 'none' : 'two of them',
+    expected: 'Give one of --every and --daily-at.',
+  });
+}

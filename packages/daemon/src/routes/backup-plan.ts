@@ -1,0 +1,15 @@
+import type { HandlersOf } from '../http/handler.ts';
+import { byName, paginate } from '../http/page.ts';
+import type { PlanService } from '../services.ts';
+
+export function backupPlanHandlers(plans: PlanService): HandlersOf<'plan'> {
+  return {
+    'plan.list': async ({ query }) => paginate(await plans.list(), byName, query),
+    'plan.show': ({ params }) => plans.show(params.plan),
+    'plan.create': ({ body }) => plans.create(body),
+    'plan.delete': async ({ params }) => {
+      await plans.delete(params.plan);
+      return undefined;
+    },
+  };
+}

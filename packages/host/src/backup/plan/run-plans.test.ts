@@ -1,0 +1,73 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { abortErrors } from '@corral/core/abort';
+import { newId } from '@corral/core/ids';
+import { openMemoryStore } from '@corral/store/memory-store';
+import { sampleVm } from '../../testing/sample-vm.ts';
+import type { BackupHost } from '../backup-host.ts';
+import { backupErrors } from '../errors.ts';
+import { type PlanRecord, PlanRecords } from './plan-record.ts';
+import { type PlanRunner, runPlans } from './run-plans.ts';
+
+const planOf = (createdAt: string): PlanRecord => ({
+  id: newId(),
+  name: 'nightly',
+  createdAt,
+  vmIds: null,
+  repositoryId: newId(),
+  schedule: { everyMs: 3_600_000 },
+  retention: {},
+  consistency: null,
+  lastRunAt: null,
+});
+
+test('a plan that missed several runs is caught up once; what cannot begin is told', async () => {
+  const records = new PlanRecords(openMemoryStore());
+  await records.create(planOf('2026-01-01T00:00:00.000Z'));
+  const stop = new AbortController();
+  const told: string[] = [];
+  const vms = [
+    { ...sampleVm({ name: 'web1' }), id: newId() },
+    { ...sampleVm({ name: 'bad' }), id: newId() },
+  ];
+  const host = {
+    records: { list: async () => vms.map((settings) => ({ settings })) },
+    emit: async (type: string, { name }: { name: string }) => void told.push(`${type} ${name}`),
+    log: { error: (problem: object) => told.push(JSON.stringify(problem)) },
+  };
+  const runner = {
+    backups: { host, connections: { records: { find: async () => null } } } as unknown as BackupHost,
+    records,
+    service: {
+      run: async (vm: string) => {
+        const { name } = vms.find(({ id }) => id === vm)!;
+        if (name === 'bad') throw backupErrors['pass-through']({ vm: name, disk: 'lun' });
+        told.push(`run ${name}`);
+        return { id: newId() };
+      },
+    },
+    wait: async () => {
+      stop.abort(abortErrors.cancelled({ what: 'the test' }));
+      return { state: 'succeeded' };
+    },
+  } as unknown as PlanRunner;
+  await assert.rejects(runPlans(runner, stop.signal), { code: 'core.cancelled' });
+  assert.deepEqual(told.sort(), ['run web1', 'vm.backup-failed bad']);
+  const [plan] = await records.list();
+  assert.ok(Date.parse(plan!.lastRunAt!) > Date.now() - 60_000, 'the run counts from when it was made');
+  assert.equal(
+    await records.noteRun({ ...plan!, lastRunAt: null }, new Date()),
+    false,
+    'nobody runs it twice',
+  );
+});
+
+test('a name is given to one plan', async () => {
+  const records = new PlanRecords(openMemoryStore());
+  const plan = planOf('2026-01-01T00:00:00.000Z');
+  await records.create(plan);
+  await assert.rejects(records.create(planOf(plan.createdAt)), { code: 'backup.plan-exists' });
+  assert.equal((await records.get('nightly')).id, plan.id);
+  await records.delete(plan);
+  await assert.rejects(records.get('nightly'), { code: 'backup.plan-not-found' });
+});
