@@ -45,7 +45,10 @@ const creations: Readonly<Record<string, readonly [object, RegExp]>> = {
   'a network that is none': [{ ...good, ports: [{ network: 'nowhere' }] }, /network/],
   'a bridge named as an option': [{ ...good, ports: [{ network: 'bridge:a,b' }] }, /network/],
   'a firmware that is none': [{ ...good, firmware: 'coreboot' }, /firmware/],
-  'a file of the host named relatively': [{ ...good, disks: [{ name: 'data', from: 'etc/shadow' }] }, /disks.*from/],
+  'a file of the host named relatively': [
+    { ...good, disks: [{ name: 'data', from: 'etc/shadow' }] },
+    /disks.*from/,
+  ],
   'an image that is not there': [{ ...good, image: 'nothing' }, /nothing/],
   'an unknown field': [{ ...good, colour: 'red' }, /colour/],
   'an unknown field of a disk': [{ ...good, disks: [{ ...disk, color: 1 }] }, /color/],

@@ -1,7 +1,7 @@
 /** The services that the API's handlers call, made of the host's parts. */
 
-import { PlanService } from '@corral/host/backup/plan/plan-service';
 import { BackupService } from '@corral/host/backup/backup-service';
+import { PlanService } from '@corral/host/backup/plan/plan-service';
 import { CheckpointService } from '@corral/host/checkpoint/checkpoint-service';
 import { ScreenService } from '@corral/host/console/screens';
 import type { EventLog } from '@corral/host/event-log';
