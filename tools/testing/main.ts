@@ -7,7 +7,7 @@ import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { projectRoot } from '../node-path.mjs';
 import { endLeftovers, findLeftovers } from './leftovers.ts';
-import { runTier, type Skip } from './run-tier.ts';
+import { type Failure, runTier, type Skip } from './run-tier.ts';
 import { findTiers, selectTiers, type Tier } from './tiers.ts';
 
 /** Tests that may not skip where CI is set: their prerequisites are part of the set-up. */
@@ -39,22 +39,30 @@ async function main(): Promise<number> {
   // `--all` lifts the sampling of tests that are too long to run whole each time.
   if (values.all) process.env['CORRAL_TEST_ALL'] = '1';
   let passed = 0;
-  let failed = 0;
+  let left = 0;
+  const failures: Failure[] = [];
   const skips: Skip[] = [];
   for (const tier of tiers) {
     process.stdout.write(`\n▸ ${tier.name}: ${tier.files.length} files\n`);
+    const begun = performance.now();
     const result = await runTier(projectRoot, tier, values.name);
     passed += result.passed;
-    failed += result.failed + reportLeftovers(tier, runId);
+    left += reportLeftovers(tier, runId);
+    failures.push(...result.failures);
     skips.push(...result.skips);
+    process.stdout.write(`▸ ${tier.name}: ${Math.round((performance.now() - begun) / 1000)} s\n`);
   }
   for (const { file, name, reason } of skips) {
     process.stdout.write(`﹣ skipped: ${file}: ${name} (${reason})\n`);
+  }
+  for (const { file, name, reason } of failures) {
+    process.stdout.write(`✖ failed: ${file}: ${name}: ${reason}\n`);
   }
   const forbidden = forbiddenSkips(skips);
   for (const { file, name } of forbidden) {
     process.stdout.write(`✖ may not skip here (test/must-not-skip.json): ${file}: ${name}\n`);
   }
+  const failed = failures.length + left;
   process.stdout.write(`\n${passed} passed, ${failed} failed, ${skips.length} skipped\n`);
   return failed === 0 && forbidden.length === 0 && passed + skips.length > 0 ? 0 : 1;
 }

@@ -10,9 +10,16 @@ export interface Skip {
   readonly reason: string;
 }
 
+export interface Failure {
+  readonly file: string;
+  readonly name: string;
+  /** The first lines of the error. */
+  readonly reason: string;
+}
+
 export interface TierResult {
   readonly passed: number;
-  readonly failed: number;
+  readonly failures: readonly Failure[];
   readonly skips: readonly Skip[];
 }
 
@@ -26,8 +33,8 @@ export async function runTier(
   namePattern: string | undefined,
 ): Promise<TierResult> {
   const skips: Skip[] = [];
+  const failures: Failure[] = [];
   let passed = 0;
-  let failed = 0;
   const stream = run({
     cwd: root,
     files: tier.files.map((file) => `${root}/${file}`),
@@ -40,11 +47,12 @@ export async function runTier(
     if (skip === undefined && todo === undefined) passed += 1;
     else skips.push({ file: relative(root, file), name, reason: String(skip ?? todo) });
   });
-  stream.on('test:fail', ({ details, todo }) => {
+  stream.on('test:fail', ({ name, file, details, todo }) => {
     if (todo !== undefined) return;
     // A suite fails because a test in it did; it counts by itself only if its own hook or body failed.
-    const cause = details.error as { failureType?: string };
-    if (cause.failureType !== 'subtestsFailed') failed += 1;
+    const error = details.error as { failureType?: string; cause?: unknown };
+    if (error.failureType === 'subtestsFailed') return;
+    failures.push({ file: relative(root, file), name, reason: firstLines(error.cause ?? error) });
   });
   // The test's own limit comes first, so that its name is reported where possible.
   using _watch = watchOverdueFiles(tier.fileLimitMs + 5000, (pid) => {
@@ -58,7 +66,12 @@ export async function runTier(
     output.on('end', resolve);
     output.on('error', reject);
   });
-  return { passed, failed, skips };
+  return { passed, failures, skips };
+}
+
+function firstLines(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error);
+  return text.split('\n').slice(0, 3).join(' ').slice(0, 300);
 }
 
 function relative(root: string, file: string | undefined): string {
