@@ -23,7 +23,9 @@ export function describeLockHolder(file: string): string {
 /** The whole command line: the name alone is that of a thread, the same for every program on Node. */
 function commandOf(pid: number): string {
   const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').trim();
-  return command.length > longestCommand ? `${command.slice(0, longestCommand)}...` : command;
+  // The program stands at the start, its data directory at the end, between them what Node itself was told.
+  const half = longestCommand / 2;
+  return command.length > longestCommand ? `${command.slice(0, half)} ... ${command.slice(-half)}` : command;
 }
 
 /** proc_locks(5): "1: POSIX  ADVISORY  WRITE 1234 fd:01:5678 0 EOF". */
