@@ -23,7 +23,8 @@ const ordinaryLimits = { fileLimitMs: 10 * minute, shareOfProcessors: 0.5 };
 const limits: Readonly<Record<string, typeof ordinaryLimits>> = {
   unit: { fileLimitMs: minute, shareOfProcessors: 1 },
   rules: { fileLimitMs: minute, shareOfProcessors: 1 },
-  crash: { fileLimitMs: 40 * minute, shareOfProcessors: 0.5 },
+  // A try mostly waits, for a daemon to be up and for files to be on the disk.
+  crash: { fileLimitMs: 40 * minute, shareOfProcessors: 1 },
 };
 
 const isTest = (path: string): boolean => /\.test\.(ts|mjs)$/.test(path);

@@ -1,0 +1,3 @@
+import { killDaemonAtEveryStep } from './areas.ts';
+
+killDaemonAtEveryStep('repositories');
