@@ -32,16 +32,31 @@ export async function commitLayer(qmp: QmpClient, merge: Merge, options: CommitO
   const job = `merge-${merge.upper.id}`;
   const { signal } = options;
   const known = (await qmp.execute('query-jobs', {}, { signal })).find(({ id }) => id === job);
-  if (!known && (await isDone(qmp, merge, options.topPath, signal))) return dropNodes(qmp, merge);
-  if (!known) await begin(qmp, job, merge, options);
-  try {
-    await followToTheEnd(qmp, job, merge.upper.path === options.topPath, options);
-  } catch (cause) {
-    await cancel(qmp, job);
-    throw cause;
+  if (known || !(await isDone(qmp, merge, options.topPath, signal))) {
+    if (!known) await begin(qmp, job, merge, options);
+    try {
+      await followToTheEnd(qmp, job, merge.upper.path === options.topPath, options);
+    } catch (cause) {
+      await cancel(qmp, job, () => settle(qmp, merge));
+      throw cause;
+    }
+    await qmp.execute('job-dismiss', { id: job });
   }
-  await qmp.execute('job-dismiss', { id: job });
+  await settle(qmp, merge);
   await dropNodes(qmp, merge);
+}
+
+/**
+ * Makes the lower layer read-only, by which QEMU writes out all that it holds of it, and says so if it cannot. Its commit
+ * does not (7.2; block/commit.c): the tables of a layer that was opened for writing stay in memory, so a QEMU that is
+ * killed would take along what was merged, and one that ends later would change a layer that has been sealed.
+ */
+async function settle(qmp: QmpClient, { lower }: Pick<Merge, 'lower'>): Promise<void> {
+  const node = layerNode(lower.path);
+  const graph = await qmp.execute('x-debug-query-block-graph');
+  const backing = lower.format === 'qcow2' ? { backing: backingOf(graph, node) } : {};
+  const options = { driver: lower.format, 'node-name': node, file: layerFileNode(lower.path), ...backing };
+  await qmp.execute('blockdev-reopen', { options: [{ ...options, 'read-only': true }] });
 }
 
 /** QEMU ended the job while nobody looked: the lower layer lies directly below what was above the upper. */
@@ -103,7 +118,12 @@ async function followToTheEnd(
   await waitForJob(qmp, job, waiting);
 }
 
-export async function cancel(qmp: QmpClient, job: string): Promise<void> {
+/** @param settled what is still to be written out when nothing is copied any more */
+export async function cancel(
+  qmp: QmpClient,
+  job: string,
+  settled: () => Promise<void> = async () => undefined,
+): Promise<void> {
   try {
     const known = (await qmp.execute('query-jobs')).find(({ id }) => id === job);
     if (!known) return;
@@ -118,6 +138,7 @@ export async function cancel(qmp: QmpClient, job: string): Promise<void> {
       );
     }
     await qmp.execute('job-dismiss', { id: job });
+    await settled();
   } catch (cause) {
     // With QEMU its job ended too.
     if (!isCorralError(cause, 'qmp.connection-lost') && !isCorralError(cause, 'qmp.closed')) throw cause;

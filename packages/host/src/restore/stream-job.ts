@@ -7,7 +7,7 @@ import { type JobProgress, waitForJob } from '@corral/qmp/job-waiter';
 import type { QmpClient } from '@corral/qmp/qmp-client';
 import { backingOf } from '../chain/block-graph.ts';
 import { cancel, dropNodes } from '../chain/commit-job.ts';
-import { layerNode } from '../vm/qemu-devices.ts';
+import { diskFormatOptions, layerNode } from '../vm/qemu-devices.ts';
 
 export interface StreamOptions {
   readonly signal: AbortSignal;
@@ -23,7 +23,7 @@ const streamLimitMs = 24 * 24 * 3600e3;
  */
 export async function streamDisk(
   qmp: QmpClient,
-  disk: Pick<DiskSettings, 'id' | 'path'>,
+  disk: DiskSettings,
   below: DiskLayer,
   { progress, signal }: StreamOptions,
 ): Promise<void> {
@@ -32,7 +32,7 @@ export async function streamDisk(
   const known = (await qmp.execute('query-jobs', {}, { signal })).some(({ id }) => id === job);
   if (!known) {
     const graph = await qmp.execute('x-debug-query-block-graph', {}, { signal });
-    if (backingOf(graph, node) === null) return dropNodes(qmp, { upper: below });
+    if (backingOf(graph, node) === null) return finish(qmp, disk, below);
     await qmp.execute(
       'block-stream',
       { 'job-id': job, device: node, 'auto-dismiss': false, 'on-error': 'report' },
@@ -50,5 +50,15 @@ export async function streamDisk(
     throw cause;
   }
   await qmp.execute('job-dismiss', { id: job });
+  await finish(qmp, disk, below);
+}
+
+/**
+ * The stream ends without a flush (QEMU 7.2; block/stream.c): what it copied would be gone with a QEMU that is killed
+ * before its guest flushes the disk. A node that is opened again, as it is, is flushed.
+ */
+async function finish(qmp: QmpClient, disk: DiskSettings, below: DiskLayer): Promise<void> {
+  const options = diskFormatOptions({ ...disk, parents: [] });
+  await qmp.execute('blockdev-reopen', { options: [options as never] });
   await dropNodes(qmp, { upper: below });
 }
