@@ -4,13 +4,18 @@ import { readdirSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { Client } from '@corral/api/client.gen';
+import type { DiskSource } from '@corral/api/schemas/vm';
 import { eventually, succeeded } from '../support/operations.ts';
 import type { Scenario } from './scenarios.ts';
 
 /** Nobody answers in a machine without a system: its agent is not asked. */
 const request = { repository: 'vault', consistency: 'crash' } as const;
 
-async function machineAndVault(client: Client, data: string): Promise<void> {
+async function machineAndVault(
+  client: Client,
+  data: string,
+  moreDisks: readonly DiskSource[] = [],
+): Promise<void> {
   const path = join(data, 'place-vault');
   await rm(path, { recursive: true, force: true });
   const secret = { keyFile: Buffer.alloc(32, 'k').toString('base64') };
@@ -23,14 +28,18 @@ async function machineAndVault(client: Client, data: string): Promise<void> {
     client.vm.create({
       name: 'a',
       memoryBytes: 64 * 2 ** 20,
-      disks: [{ name: 'data', sizeBytes: 2 ** 25, filesystem: 'ext4' }],
+      disks: [{ name: 'data', sizeBytes: 2 ** 25, filesystem: 'ext4' }, ...moreDisks],
     }),
   );
   await succeeded(client, client.vm.start('a'));
 }
 
-export async function backedUp(client: Client, data: string): Promise<void> {
-  await machineAndVault(client, data);
+export async function backedUp(
+  client: Client,
+  data: string,
+  moreDisks?: readonly DiskSource[],
+): Promise<void> {
+  await machineAndVault(client, data, moreDisks);
   await succeeded(client, client.backup.run('a', { ...request, name: 'first' }));
 }
 

@@ -9,6 +9,7 @@ import { processesOf } from '../support/processes.ts';
 import { closeReaders, layersWhole } from './backup-scenarios.ts';
 import { checkpointsWhole } from './checkpoint-scenarios.ts';
 import { repositoriesWhole } from './repository-scenarios.ts';
+import { takenOutWhole } from './restore-scenarios.ts';
 import { volumesWhole } from './volume-scenarios.ts';
 
 /** Leaves a host without VMs and images. */
@@ -56,6 +57,7 @@ export async function nothingLeftOver(client: Client, data: string, daemonPid: n
   assert.deepEqual(readdirSync(join(data, 'run')).sort(), runFolders.sort(), 'sockets of VMs that run');
   await volumesWhole(client, data);
   await repositoriesWhole(client, data);
+  takenOutWhole(data);
   for (const { id, generation, state } of vms) {
     const folder = join(data, 'vms', id);
     const file = VmSettings.parse(JSON.parse(readFileSync(join(folder, 'vm.json'), 'utf8')));

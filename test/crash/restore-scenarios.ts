@@ -1,6 +1,10 @@
 /** Restores of a machine that runs its firmware. */
-import { rm } from 'node:fs/promises';
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import type { Client } from '@corral/api/client.gen';
 import type { Operation } from '@corral/api/schemas/operation';
 import { eventually, succeeded } from '../support/operations.ts';
@@ -13,6 +17,18 @@ const stopped = async (client: Client, data: string): Promise<void> => {
   await backedUp(client, data);
   await succeeded(client, client.vm.stop('a'));
 };
+
+const takenOut = (data: string): string => join(data, 'taken-out');
+
+/** A disk with a file in it, as some guest might have written it. */
+async function writeDisk(data: string): Promise<string> {
+  const [folder, disk] = [join(data, 'to-be-written'), join(data, 'with-a-file.raw')];
+  await mkdir(folder, { recursive: true });
+  await writeFile(join(folder, 'letter'), Buffer.alloc(2 ** 20, 'dear '));
+  await rm(disk, { force: true });
+  await promisify(execFile)('mke2fs', ['-q', '-t', 'ext4', '-d', folder, disk, '16M']);
+  return disk;
+}
 
 export const restoreScenarios: Readonly<Record<string, Scenario>> = {
   'restore.vm': {
@@ -46,16 +62,11 @@ export const restoreScenarios: Readonly<Record<string, Scenario>> = {
   },
   'restore.browse': {
     prepare: async (client, data) => {
-      await rm(join(data, 'taken-out'), { force: true });
-      await backedUp(client, data);
+      await rm(takenOut(data), { force: true });
+      await backedUp(client, data, [{ name: 'letters', from: await writeDisk(data) }]);
     },
-    // That there is no such file is found by the helper VM, which has booted by then.
     begin: (client, data) =>
-      client.restore.getFile('first', {
-        disk: 'data',
-        path: '/lost+found/none',
-        target: join(data, 'taken-out'),
-      }),
+      client.restore.getFile('first', { disk: 'letters', path: '/letter', target: takenOut(data) }),
   },
   'restore.files': {
     prepare: async (client, data) => {
@@ -65,3 +76,8 @@ export const restoreScenarios: Readonly<Record<string, Scenario>> = {
     begin: (client, data) => client.restore.files('first', { directory: directory(data) }),
   },
 };
+
+/** A file is taken out whole, or not at all. */
+export function takenOutWhole(data: string): void {
+  assert.ok(!existsSync(`${takenOut(data)}.part`), 'no part of a file that was to be taken out');
+}

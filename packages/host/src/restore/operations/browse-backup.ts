@@ -2,7 +2,7 @@
  * restore.browse: looks into a disk of a backup, or takes a file out of it. A helper VM without a network has the disk;
  * the host never mounts what is not its own, and of the VM nothing is left.
  */
-import { link, open, rm } from 'node:fs/promises';
+import { link, open, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { BackupFile } from '@corral/api/schemas/restore';
 import { VmSettings } from '@corral/api/schemas/vm-settings';
@@ -42,6 +42,7 @@ interface Results {
   make: null;
   boot: null;
   look: Found;
+  publish: null;
   'clean-up': null;
 }
 
@@ -90,13 +91,23 @@ export function restoreBrowse(restores: RestoreHost) {
         },
       },
       {
-        name: 'clean-up',
+        name: 'publish',
         pivot: true,
+        run: async ({ input }) => {
+          if (input.target !== null) await publish(input.target);
+          return null;
+        },
+        undo: async ({ input }) => {
+          if (input.target !== null) await withdraw(input.target);
+        },
+      },
+      {
+        name: 'clean-up',
         run: async ({ input, operationId, signal }) => {
+          if (input.target !== null) await rm(partOf(input.target), { force: true });
           await discardTemporaryVm(restores, input.settings.id, operationId, signal);
           return null;
         },
-        undo: async () => undefined,
       },
     ],
     output: ({ path, source, target }, { look }) => ({ pointId: source.pointId, path, target, ...look }),
@@ -180,20 +191,34 @@ async function takeOut(
     if (writtenBytes !== sizeBytes) throw nonsense(input);
     await output.sync();
   }
-  await publish(part, target);
   return { entries: [], entryCount: 0, writtenBytes };
 }
 
 /** A link, unlike a rename, overwrites nothing. @throws restore.exists */
-async function publish(part: string, target: string): Promise<void> {
+async function publish(target: string): Promise<void> {
   try {
-    await link(part, target);
+    await link(partOf(target), target);
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code !== 'EEXIST') throw cause;
     throw restoreErrors.exists({ path: target }, { cause });
   }
-  await rm(part);
   await syncFolder(dirname(target));
+}
+
+/** Takes back what `publish` did, if it did: a file of somebody else under that name is another inode. */
+async function withdraw(target: string): Promise<void> {
+  const [part, published] = await Promise.all([inodeOf(partOf(target)), inodeOf(target)]);
+  if (part !== null && part === published) await rm(target);
+}
+
+async function inodeOf(path: string): Promise<string | null> {
+  try {
+    const { dev, ino } = await stat(path, { bigint: true });
+    return `${dev}:${ino}`;
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== 'ENOENT') throw cause;
+    return null;
+  }
 }
 
 function nonsense({ disk, path }: BrowseInput): Error {
