@@ -15,6 +15,7 @@ import { defineOperation, type StepContext, type UndoContext } from '@corral/ope
 import { z } from 'zod';
 import { connectionTarget } from '../repository/repository-host.ts';
 import type { ForkOutput } from '../tracking/fork-steps.ts';
+import { releasePin } from '../tracking/release-pin.ts';
 import { tidyEdges } from '../tracking/save-changes.ts';
 import type { BackupHost } from './backup-host.ts';
 import { withBackupDone } from './backup-reference.ts';
@@ -172,11 +173,7 @@ async function letGo(
   await forks.abandon(forkId(operationId), signal);
   const record = await host.records.find(input.vmId);
   if (!record) return;
-  await host.chainRecords.change(input.vmId, (state) => ({
-    ...state,
-    pins: state.pins.filter(({ id }) => id !== pinId(operationId)),
-  }));
-  host.chains.look(input.vmId);
+  await releasePin(host, input.vmId, pinId(operationId), signal);
   await host.emit(
     'vm.backup-failed',
     { kind: 'vm', id: input.vmId, name: input.vmName },
@@ -219,6 +216,8 @@ async function finish(
     const backup = { repositoryId, repositoryName: input.repositoryName, pointId: id };
     return withBackupDone(state, pin, backup, true);
   });
+  // Its states have a name now: what is saved when the pin goes is saved for it.
+  await releasePin(host, input.vmId, pinId(operationId), signal);
   await tidyEdges(host, input.vmId, signal);
   host.chains.look(input.vmId);
   await host.emit(

@@ -13,7 +13,7 @@ export function backupReference(state: ChainState, repositoryId: string): Refere
   return state.references.find((reference) => reference.id === id) ?? null;
 }
 
-/** The next backup counts from where this one's pin stands; the pin is let go of. */
+/** The next backup counts from where this one's pin stands. Repeatable. */
 export function withBackupDone(
   state: ChainState,
   pin: PinRecord,
@@ -38,7 +38,6 @@ export function withBackupDone(
   };
   return {
     ...state,
-    pins: state.pins.filter((each) => each.id !== pin.id),
     references: tracked ? [...others, reference] : others,
   };
 }

@@ -16,6 +16,8 @@ export const PinRecord = z.strictObject({
   disks: z.array(
     z.strictObject({ diskId: z.string(), name: z.string(), sizeBytes: z.int(), chain: z.array(DiskLayer) }),
   ),
+  /** Files that somebody wanted deleted while this pin held them: they go with it, if nothing else holds them then. */
+  doomed: z.array(z.string()).default([]),
 });
 export type PinRecord = z.infer<typeof PinRecord>;
 

@@ -193,6 +193,7 @@ function withPinnedFork(
       sizeBytes: disk.sizeBytes,
       chain: chainOf(disk),
     })),
+    doomed: [],
   };
   const forked = withFork(state, plan.overlays);
   return { ...forked, pins: [...forked.pins, pin] };

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { sampleCheckpoint, sampleState, vmOn } from '../testing/sample-chains.ts';
-import { layerPathsOf, unheld } from './layer-files.ts';
+import { layerPathsOf, unheld, withDoomed } from './layer-files.ts';
 import { topForks } from './operations/delete-checkpoint.ts';
 
 const processOf = (settings: ReturnType<typeof vmOn>) => ({
@@ -40,4 +40,28 @@ test('the top of a running VM is put above what would otherwise be merged with i
     'a second try finishes the first',
   );
   assert.deepEqual(topForks(sampleState(settings, [sampleCheckpoint('one', ['a'])]), 'operation'), []);
+});
+
+test('a file of a branch that goes while it is read goes with its reader', () => {
+  const gone = vmOn(['c', 'b', 'a']);
+  const pin = {
+    id: 'pin',
+    vmId: gone.id,
+    reason: 'a backup',
+    createdAt: '',
+    operationId: null,
+    expiresAt: null,
+    disks: gone.disks.map((disk) => ({
+      diskId: disk.id,
+      name: disk.name,
+      sizeBytes: disk.sizeBytes,
+      chain: disk.parents,
+    })),
+    doomed: [],
+  };
+  const state = { ...sampleState(vmOn(['d', 'a']), []), pins: [pin] };
+  const doomed = withDoomed(state, layerPathsOf(gone));
+  assert.deepEqual(doomed.pins[0]?.doomed, ['disks/b.qcow2'], 'not what the present stands on');
+  assert.deepEqual(withDoomed(doomed, layerPathsOf(gone)), doomed, 'a second try changes nothing');
+  assert.deepEqual(unheld(doomed, layerPathsOf(gone)), ['disks/c.qcow2']);
 });

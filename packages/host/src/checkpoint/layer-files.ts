@@ -2,6 +2,7 @@
 import { rm } from 'node:fs/promises';
 import { chainOf } from '../chain/chain.ts';
 import { type ChainState, diskIdsOf, holdersOf } from '../chain/chain-records.ts';
+import type { PinRecord } from '../chain/pin-record.ts';
 import type { VmHost } from '../vm/vm-host.ts';
 import type { CheckpointRecord } from './checkpoint-record.ts';
 
@@ -24,10 +25,22 @@ export function unheld(state: ChainState, paths: readonly string[]): string[] {
   return [...new Set(paths)].filter((path) => !held.has(path));
 }
 
-/** Repeatable. No merge touches the files meanwhile. */
+/** Those of `paths` that nothing but pins hold go with the last of these. Pure; repeatable. */
+export function withDoomed(state: ChainState, paths: readonly string[]): ChainState {
+  const going = new Set(unheld({ ...state, pins: [] }, paths));
+  const doomedWith = ({ disks, doomed }: PinRecord): string[] => [
+    ...new Set([
+      ...doomed,
+      ...disks.flatMap(({ chain }) => chain.map(({ path }) => path)).filter((path) => going.has(path)),
+    ]),
+  ];
+  return { ...state, pins: state.pins.map((pin) => ({ ...pin, doomed: doomedWith(pin) })) };
+}
+
+/** Repeatable. No merge touches the files meanwhile. What a pin holds is left to `releasePin`. */
 export async function deleteUnheld(host: VmHost, vmId: string, paths: readonly string[]): Promise<void> {
   await using _files = await host.chains.pause(vmId);
-  const state = await host.chainRecords.read(vmId);
+  const state = await host.chainRecords.change(vmId, (before) => withDoomed(before, paths));
   for (const path of unheld(state, paths)) {
     await rm(host.directory.resolveInVm(vmId, path), { force: true });
   }

@@ -21,6 +21,7 @@ import { writeExtentsFile } from './extents-file.ts';
 import type { ForkOutput } from './fork-steps.ts';
 import { bytesOf } from './ranges.ts';
 import type { ReferenceRecord } from './reference-record.ts';
+import { releasePin } from './release-pin.ts';
 
 export interface ChangesHost {
   readonly host: VmHost;
@@ -70,7 +71,7 @@ export function changesOpen(changes: ChangesHost) {
         },
         undo: async ({ input, signal }) => {
           await forks.abandon(forkId(input.id), signal);
-          await letGo(host, input.vmId, input.id, input.reference?.id);
+          await letGo(host, input.vmId, input.id, signal, input.reference?.id);
         },
       },
       {
@@ -164,9 +165,9 @@ export function changesClose({ host, records }: ChangesHost) {
       },
       {
         name: 'forget',
-        run: async ({ input }) => {
+        run: async ({ input, signal }) => {
           await records.delete(input.vmId, input.id);
-          await letGo(host, input.vmId, input.id);
+          await letGo(host, input.vmId, input.id, signal);
           return null;
         },
       },
@@ -180,18 +181,23 @@ function pinOf(state: ChainState, id: string): PinRecord | undefined {
 }
 
 /** Repeatable; also when the VM is gone. */
-async function letGo(host: VmHost, vmId: string, pinId: string, referenceId?: string): Promise<void> {
+async function letGo(
+  host: VmHost,
+  vmId: string,
+  pinId: string,
+  signal: AbortSignal,
+  referenceId?: string,
+): Promise<void> {
   try {
     await host.chainRecords.change(vmId, (state) => ({
       ...state,
-      pins: state.pins.filter(({ id }) => id !== pinId),
       references: state.references.filter(({ id }) => id !== referenceId),
     }));
+    await releasePin(host, vmId, pinId, signal);
   } catch (cause) {
     // With the VM its pins went.
     if (!isCorralError(cause, 'vm.not-found')) throw cause;
   }
-  host.chains.look(vmId);
 }
 
 async function removeLists(host: VmHost, vmId: string, id: string): Promise<void> {

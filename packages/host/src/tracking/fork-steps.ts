@@ -160,6 +160,7 @@ function withHolders(state: ChainState, overlays: readonly ForkOverlay[], input:
     vmId: input.vmId,
     createdAt,
     disks: forked.map(({ stateId: _, ...disk }) => disk),
+    doomed: [],
   };
   if (reference && references.some(({ id, name }) => name === reference.name && id !== reference.id)) {
     throw trackingErrors['reference-exists']({ vm: input.vmName, reference: reference.name });

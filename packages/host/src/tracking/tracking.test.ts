@@ -21,7 +21,7 @@ const seal = { lengthBytes: 1, modifiedNs: '1' };
 
 type Step =
   | { readonly do: 'write'; readonly block: number }
-  | { readonly do: 'reference' | 'checkpoint' | 'merge' | 'tidy' }
+  | { readonly do: 'reference' | 'checkpoint' | 'merge' | 'tidy' | 'pin' | 'release' }
   | { readonly do: 'apply' | 'forget-reference' | 'forget-checkpoint'; readonly which: number };
 
 interface ModelState {
@@ -127,6 +127,30 @@ class Model {
     this.state = withChains(this.state, 'disk', (chain) => withMerged(chain, merge, seal));
   }
 
+  /** As a backup does: the disk is held while it is read. */
+  pin(): void {
+    const chain = [...this.fork()];
+    const id = `p${++this.#next}`;
+    const disks = [{ diskId: 'disk', name: 'root', sizeBytes: blocks, chain }];
+    const pin = { id, vmId: 'vm', reason: id, createdAt: '', operationId: null, expiresAt: null };
+    this.state = { ...this.state, pins: [...this.state.pins, { ...pin, disks, doomed: [] }] };
+  }
+
+  /** The backup is done: the next one counts from here, whatever became of the disk meanwhile. */
+  release(): void {
+    const [pin, ...others] = this.state.pins;
+    if (!pin) return;
+    const [{ id: stateId }] = pin.disks[0]!.chain as [DiskLayer];
+    const disks = [{ diskId: 'disk', name: 'root', stateId, sizeBytes: blocks }];
+    const id = `r${++this.#next}`;
+    const reference = { id, vmId: 'vm', name: id, createdAt: '', backup: null, disks };
+    this.state = { ...this.state, references: [...this.state.references, reference] };
+    const without = { ...this.state, pins: others };
+    this.#save(new Set(orphanedBy(pin.disks[0]!.chain, holdersOf(without, 'disk')).map((layer) => layer.id)));
+    this.state = { ...this.state, pins: others };
+    this.#dropUnused();
+  }
+
   forgetReference(which: number): void {
     const { references } = this.state;
     this.state = {
@@ -228,7 +252,12 @@ class Model {
 
 const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 6, arbitrary: fc.record({ do: fc.constant('write' as const), block: fc.nat(blocks - 1) }) },
-  { weight: 3, arbitrary: fc.record({ do: fc.constantFrom('reference', 'checkpoint', 'merge', 'tidy') }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      do: fc.constantFrom('reference', 'checkpoint', 'merge', 'tidy', 'pin', 'release'),
+    }),
+  },
   {
     weight: 2,
     arbitrary: fc.record({
@@ -246,6 +275,8 @@ function run(model: Model, { do: what, ...rest }: Step): void {
     checkpoint: () => model.checkpoint(),
     merge: () => model.merge(),
     tidy: () => model.tidy(),
+    pin: () => model.pin(),
+    release: () => model.release(),
     apply: () => model.apply(which),
     'forget-reference': () => model.forgetReference(which),
     'forget-checkpoint': () => model.forgetCheckpoint(which),

@@ -10,6 +10,7 @@ import { z } from 'zod';
 import { chainOf } from '../../chain/chain.ts';
 import { checkpointErrors } from '../../errors.ts';
 import { type ExportFile, ExportFormat, exportFileName } from '../../registration/export-file.ts';
+import { releasePin } from '../../tracking/release-pin.ts';
 import { exists } from '../../vm/disk-files.ts';
 import { syncFolder, writeFileAtomically, writeSettingsFile } from '../../vm/settings-file.ts';
 import type { VmHost } from '../../vm/vm-host.ts';
@@ -53,7 +54,7 @@ export function checkpointExport(host: VmHost) {
           await requireEmpty(input.directory);
           return { checkpoint: await pin(host, input, operationId) };
         },
-        undo: ({ input, operationId }) => unpin(host, input.vmId, operationId),
+        undo: ({ input, operationId, signal }) => unpin(host, input.vmId, operationId, signal),
       },
       {
         name: 'make-folder',
@@ -87,8 +88,8 @@ export function checkpointExport(host: VmHost) {
       },
       {
         name: 'unpin',
-        run: async ({ input, operationId }) => {
-          await unpin(host, input.vmId, operationId);
+        run: async ({ input, operationId, signal }) => {
+          await unpin(host, input.vmId, operationId, signal);
           const record = await host.records.find(input.vmId);
           const data = { checkpoint: input.name, path: input.directory };
           if (record) await host.emit('checkpoint.exported', subject(record), data);
@@ -131,6 +132,7 @@ async function pin(
       operationId,
       expiresAt: null,
       disks,
+      doomed: [],
     };
     return { ...current, pins: [...current.pins, made] };
   });
@@ -140,13 +142,8 @@ async function pin(
   return findCheckpoint(checkpoints, input.vmName, input.id);
 }
 
-async function unpin(host: VmHost, vmId: string, operationId: string): Promise<void> {
-  if (!(await host.records.find(vmId))) return;
-  await host.chainRecords.change(vmId, (state) => ({
-    ...state,
-    pins: state.pins.filter(({ id }) => id !== pinId(operationId)),
-  }));
-  host.chains.look(vmId);
+async function unpin(host: VmHost, vmId: string, operationId: string, signal: AbortSignal): Promise<void> {
+  if (await host.records.find(vmId)) await releasePin(host, vmId, pinId(operationId), signal);
 }
 
 async function exportDisks(

@@ -7,6 +7,7 @@ import { type Chain, chainOf } from '../../chain/chain.ts';
 import { holdersOf } from '../../chain/chain-records.ts';
 import { layerFile, layerFiles } from '../../chain/layer-file.ts';
 import { orphanedBy } from '../../chain/layer-forest.ts';
+import { withDoomed } from '../../checkpoint/layer-files.ts';
 import { vmErrors } from '../../errors.ts';
 import { DiskMaking, makeDisk } from '../disk-files.ts';
 import { requireRoom } from '../disk-space.ts';
@@ -196,7 +197,8 @@ export function vmDiskRemove(host: VmHost) {
 /** What checkpoints and pins still need of the chain stays. Repeatable. */
 async function deleteLayers(host: VmHost, id: string, diskId: string, chain: Chain): Promise<void> {
   await using _files = await host.chains.pause(id);
-  const state = await host.chainRecords.read(id);
+  const paths = chain.filter(({ shared }) => !shared).map(({ path }) => path);
+  const state = await host.chainRecords.change(id, (before) => withDoomed(before, paths));
   for (const { path } of orphanedBy(chain, holdersOf(state, diskId))) {
     await rm(host.directory.resolveInVm(id, path), { force: true });
     await pruneDiskFolder(path);
