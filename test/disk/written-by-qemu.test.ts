@@ -194,29 +194,23 @@ test('bitmaps are listed and counted, dropped by a write, and keep the disk from
 test('what is not opened is refused by its name', () =>
   withFolder(async (folder) => {
     const path = join(folder, 'disk.qcow2');
-    const secret = ['--object', 'secret,id=s,data=hush'];
+    const patch = async (offset: number, bytes: readonly number[]): Promise<void> => {
+      const image = await readFile(path);
+      image.set(bytes, offset);
+      await writeFile(path, image);
+    };
     const refused = async (pattern: RegExp): Promise<void> => {
       await assert.rejects(() => qcow2Driver.open(path, { readOnly: true }), pattern);
       await assertRejects(() => inspectForeign(path), 'disk.unsupported-feature');
     };
-    await qemuImg(
-      'create',
-      '-q',
-      '-f',
-      'qcow2',
-      ...secret,
-      '-o',
-      'encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=10',
-      path,
-      '4M',
-    );
+    // QEMU's own LUKS cannot be relied on here: it measures the processor's time and gives up on some machines.
+    await qemuImg('create', '-q', '-f', 'qcow2', path, '4M');
+    await patch(32, [0, 0, 0, 2]);
     await refused(/LUKS encryption/);
     await qemuImg('create', '-q', '-f', 'qcow2', '-o', `data_file=${join(folder, 'data.raw')}`, path, '4M');
     await refused(/an external data file/);
     await qemuImg('create', '-q', '-f', 'qcow2', path, '4M');
-    const bytes = await readFile(path);
-    bytes[72 + 2] = 0x40;
-    await writeFile(path, bytes);
+    await patch(72 + 2, [0x40]);
     await refused(/unknown incompatible features \(bit 46\)/);
   }));
 

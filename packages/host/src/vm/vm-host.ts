@@ -1,5 +1,6 @@
 /** What the operations on VMs work with. */
 
+import { Turns } from '@corral/core/turns';
 import { isLegal, type VmAction, vmActions } from '@corral/core/vm-actions';
 import type { QmpClient } from '@corral/qmp/qmp-client';
 import type { ChainKeeper } from '../chain/chain-keeper.ts';
@@ -85,8 +86,14 @@ export async function monitorOf(host: VmHost, id: string, signal: AbortSignal): 
   return host.supervisor.attach(record, signal);
 }
 
+/** A merge in the background changes a VM's settings beside other operations: the newest must be written last. */
+const settingsTurns = new Turns();
+
 /** Brings the file beside the disks up to what the store holds. Repeatable. */
 export async function rewriteSettingsFile(host: VmHost, id: string): Promise<void> {
-  const { settings } = await host.records.get(id);
-  await writeSettingsFile(host.directory.vm(id).settings, settings);
+  const path = host.directory.vm(id).settings;
+  await settingsTurns.take(path, async () => {
+    const { settings } = await host.records.get(id);
+    await writeSettingsFile(path, settings);
+  });
 }
