@@ -46,10 +46,11 @@ export class HostService {
 
   async show(): Promise<Host> {
     const { host, identity, version, startedAt } = this.#options;
-    const [memory, qemu, accelerator, records, volume, space] = await Promise.all([
+    const [memory, qemu, accelerator, controlGroups, records, volume, space] = await Promise.all([
       readHostMemory(),
       this.#options.qemu(),
       this.#options.accelerator(),
+      host.scopes.support(),
       host.records.list(),
       this.#options.volume(),
       statfs(host.directory.root),
@@ -71,6 +72,7 @@ export class HostService {
         assignedBytes: running.reduce((sum, bytes) => sum + memoryOfVm(bytes), 0),
       },
       accelerator,
+      controlGroups: { available: controlGroups.available, reason: controlGroups.reason },
       qemu: { version: qemu.version, path: qemu.path, machineType: qemu.machineType },
       dataDirectory: host.directory.root,
       volume: {
@@ -98,6 +100,7 @@ export class HostService {
       records: await host.records.list(),
       busy: await busyVms(),
       accelerator: await accelerator(),
+      controlGroups: await host.scopes.support(),
       qemuVersion: (await qemu()).version,
       clockOffsetAtStartMs: this.#clockOffsetAtStart,
       clockOffsetNowMs: clockOffset(),

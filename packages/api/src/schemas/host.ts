@@ -8,6 +8,11 @@ export const Accelerator = z.strictObject({
   reason: z.string().describe('why this one: the trial run, or what is missing'),
 });
 
+export const ControlGroups = z.strictObject({
+  available: z.boolean().describe('whether each VM has a control group of its own'),
+  reason: z.string().describe('where they are, or what is missing'),
+});
+
 export const HostMemory = z.strictObject({
   totalBytes: Bytes,
   availableBytes: Bytes.describe('as the kernel estimates it'),
@@ -36,6 +41,7 @@ export const Host = z.strictObject({
   processors: z.int().min(1),
   memory: HostMemory,
   accelerator: Accelerator,
+  controlGroups: ControlGroups,
   qemu: z.strictObject({
     version: z.string(),
     path: z.string(),

@@ -7,7 +7,7 @@ import { renderFacts } from '../render/table.ts';
 import { formatTime } from '../render/values.ts';
 
 export function hostDetails(host: Host, paint: Paint): string {
-  const { memory, volume, accelerator, qemu } = host;
+  const { memory, volume, accelerator, controlGroups, qemu } = host;
   const vms = Object.entries(host.vms).filter(([, count]) => count > 0);
   return renderFacts(
     [
@@ -27,6 +27,7 @@ export function hostDetails(host: Host, paint: Paint): string {
           tone: accelerator.kind === 'kvm' ? 'good' : 'warn',
         },
       ],
+      ['Control groups', `${controlGroups.available ? 'yes' : 'no'} (${controlGroups.reason})`],
       ['QEMU', `${qemu.version}, ${qemu.path}, new VMs get ${qemu.machineType}`],
       ['Data', host.dataDirectory],
       [

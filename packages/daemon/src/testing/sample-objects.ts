@@ -119,6 +119,7 @@ export function sampleHost(): Host {
     processors: 2,
     memory: { totalBytes: 4, availableBytes: 3, reserveBytes: 2, assignedBytes: 1 },
     accelerator: { kind: 'tcg', reason: 'no /dev/kvm' },
+    controlGroups: { available: false, reason: 'systemd does not run on this host.' },
     qemu: { version: '7.2.22', path: '/usr/bin/qemu-system-x86_64', machineType: 'pc-q35-7.2' },
     dataDirectory: '/var/lib/corral',
     volume: { path: '/', fileSystem: 'ext4', totalBytes: 2, freeBytes: 1, reflink: false },

@@ -9,6 +9,7 @@ import { rewriteCheckpointFiles } from '@corral/host/checkpoint/checkpoint-files
 import { checkpointOperations } from '@corral/host/checkpoint/checkpoint-operations';
 import { UserfaultfdLender } from '@corral/host/checkpoint/lend-userfaultfd';
 import { SerialConsoles } from '@corral/host/console/screens';
+import { VmScopes } from '@corral/host/control-group/vm-scopes';
 import type { DataDirectory } from '@corral/host/data-directory';
 import type { EventLog } from '@corral/host/event-log';
 import { AgentChannels } from '@corral/host/guest/agent-channels';
@@ -71,12 +72,14 @@ export async function assembleHost(options: HostPartsOptions) {
   const records = new VmRecords(store);
   const chainRecords = new ChainRecords(store);
   const emit = tellEvent(events, log);
+  const scopes = new VmScopes(log);
   const supervisor = new VmSupervisor({
     directory,
     records,
     emit,
     log,
     onAttached: (id) => consoles.attach(id),
+    onAdopted: (record) => scopes.place(record),
     onGone: async (id) => {
       consoles.release(id);
       await agents.release(id);
@@ -113,6 +116,7 @@ export async function assembleHost(options: HostPartsOptions) {
     userfaultfd: new UserfaultfdLender(directory),
     volumes,
     supervisor,
+    scopes,
     agents,
     emit,
     log,

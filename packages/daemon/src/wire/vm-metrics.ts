@@ -31,6 +31,24 @@ export async function vmMetrics(host: VmHost): Promise<MetricFamily[]> {
     ofVm('corral_vm_memory_bytes', 'Memory of the VM', 'gauge', (vm) => vm.memoryBytes),
     ofVm('corral_vm_resident_bytes', "Memory that the VM's QEMU holds", 'gauge', (vm) => vm.residentBytes),
     ofVm('corral_vm_cpu_seconds_total', "Processor time of the VM's QEMU", 'counter', (vm) => vm.cpuSeconds),
+    ofVm(
+      'corral_vm_group_memory_bytes',
+      "Memory of the VM's control group, with the page cache",
+      'gauge',
+      (vm) => vm.group?.memoryBytes ?? null,
+    ),
+    ofVm(
+      'corral_vm_group_throttled_seconds_total',
+      "Time that the control group's ceiling for processor time took from the VM",
+      'counter',
+      (vm) => vm.group?.throttledSeconds ?? null,
+    ),
+    ofVm(
+      'corral_vm_group_out_of_memory_kills_total',
+      "Processes of the VM that the kernel ended at the control group's ceiling for memory",
+      'counter',
+      (vm) => vm.group?.outOfMemoryKills ?? null,
+    ),
     ...diskFamilies(vms),
     ...portFamilies(vms),
   ];

@@ -1,5 +1,6 @@
 /** A check of the doctor: looks at one thing that is known to break such hosts, and says how to mend it. */
 import type { DoctorFinding, DoctorSeverity } from '@corral/api/schemas/host';
+import type { ControlGroupSupport } from '../control-group/support.ts';
 import type { DataDirectory } from '../data-directory.ts';
 import type { VmRecord } from '../vm/vm-record.ts';
 import type { Volumes } from '../volume/volumes.ts';
@@ -11,6 +12,7 @@ export interface DoctorContext {
   /** Ids of VMs that an operation is making or deleting: their files are no left-overs. */
   readonly busy: ReadonlySet<string>;
   readonly accelerator: { readonly kind: 'kvm' | 'tcg'; readonly reason: string };
+  readonly controlGroups: ControlGroupSupport;
   readonly qemuVersion: string;
   /** Difference of the wall clock and the monotonic one when the daemon started, and now; ms. */
   readonly clockOffsetAtStartMs: number;

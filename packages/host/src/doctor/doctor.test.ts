@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
@@ -49,6 +49,7 @@ async function soundHost(t: TestContext): Promise<Bench> {
     records: [],
     busy: new Set(),
     accelerator: { kind: 'kvm', reason: 'It was faster.' },
+    controlGroups: { available: true, reason: 'Each VM has one.' },
     qemuVersion: '7.2.22',
     clockOffsetAtStartMs: 1000,
     clockOffsetNowMs: 1003,
@@ -137,12 +138,48 @@ describe('the doctor', () => {
     assert.match(found.detail, /23\.0\.0/);
   });
 
-  it('tells that memory cannot be watched, unless a device lets it', async (t) => {
+  it('tells that the kernel cannot watch memory at all', async (t) => {
+    const { context } = await soundHost(t);
+    await rm(join(context.proc, 'sys/vm/unprivileged_userfaultfd'));
+    const found = await check('userfaultfd', context);
+    assert.equal(found.severity, 'warning');
+    assert.match(found.detail, /has no userfaultfd/);
+  });
+
+  it('is content when the daemon may lend userfaultfd, or QEMU can use a device that is open to all', async (t) => {
     const { context, tell } = await soundHost(t);
     await tell('sys/vm/unprivileged_userfaultfd', '0\n');
-    assert.match((await check('userfaultfd', context)).fix!, /sysctl -w vm\.unprivileged_userfaultfd=1/);
+    assert.match((await check('userfaultfd', context)).detail, /for that moment/);
+    await rm(join(context.proc, 'sys/vm/unprivileged_userfaultfd'));
     await writeFile(join(context.dev, 'userfaultfd'), '');
-    assert.equal((await check('userfaultfd', context)).severity, 'ok');
+    const newer = { ...context, qemuVersion: '10.0.2' };
+    assert.equal((await check('userfaultfd', newer)).severity, 'warning', 'only root may open the device');
+    await chmod(join(context.dev, 'userfaultfd'), 0o666);
+    assert.equal((await check('userfaultfd', newer)).severity, 'ok');
+    assert.equal(
+      (await check('userfaultfd', context)).severity,
+      'warning',
+      'QEMU 7.2 does not know the device',
+    );
+  });
+
+  it('tells why VMs have no control groups', async (t) => {
+    const { context } = await soundHost(t);
+    const controlGroups = { available: false, reason: 'systemd does not run.', fix: 'Boot it.' } as const;
+    const found = await check('control-groups', { ...context, controlGroups });
+    assert.deepEqual([found.severity, found.fix], ['note', 'Boot it.']);
+    assert.match(found.detail, /without limits.*systemd does not run/);
+  });
+
+  it('tells which VM is in no control group of its own', async (t) => {
+    const { context, tell } = await soundHost(t);
+    const record = running('web1', GiB);
+    const records = [record];
+    await tell('1/cgroup', '0::/system.slice/corrald.service\n');
+    const found = await check('control-groups', { ...context, records });
+    assert.deepEqual([found.severity, found.things], ['warning', ['web1']]);
+    await tell('1/cgroup', `0::/corral.slice/corral-vm-${record.settings.id}.scope\n`);
+    assert.equal((await check('control-groups', { ...context, records })).severity, 'ok');
   });
 
   it('tells that few files may be open', async (t) => {

@@ -1,6 +1,7 @@
 /** Runs every check; one that fails is itself a finding and stops no other. */
 import type { DoctorFinding, DoctorReport, DoctorSeverity } from '@corral/api/schemas/host';
 import { type DoctorCheck, type DoctorContext, finding } from './check.ts';
+import { checkControlGroups } from './checks/control-groups.ts';
 import { checkForeignOpeners } from './checks/foreign-openers.ts';
 import { checkLeftOvers } from './checks/left-overs.ts';
 import { checkAccelerator, checkClock, checkUserfaultfd, checkVersions } from './checks/platform.ts';
@@ -16,6 +17,7 @@ export const doctorChecks: Readonly<Record<string, DoctorCheck>> = {
   versions: checkVersions,
   userfaultfd: checkUserfaultfd,
   limits: checkLimits,
+  'control-groups': checkControlGroups,
   'foreign-openers': checkForeignOpeners,
   'left-overs': checkLeftOvers,
 };

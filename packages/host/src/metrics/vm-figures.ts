@@ -6,6 +6,7 @@ import { bridgeOf, tapName } from '../network/tap.ts';
 import { diskOfDevice } from '../vm/io-error.ts';
 import type { VmHost } from '../vm/vm-host.ts';
 import type { VmRecord } from '../vm/vm-record.ts';
+import { type GroupFigures, readGroupFigures } from './group-figures.ts';
 
 export interface DiskFigures {
   readonly disk: string;
@@ -32,6 +33,8 @@ export interface VmFigures {
   /** Of QEMU's process; null when there is none. */
   readonly residentBytes: number | null;
   readonly cpuSeconds: number | null;
+  /** Null where it has no control group of its own. */
+  readonly group: GroupFigures | null;
   readonly disks: readonly DiskFigures[];
   readonly ports: readonly PortFigures[];
 }
@@ -54,6 +57,7 @@ async function figuresOf(host: VmHost, record: VmRecord): Promise<VmFigures> {
     memoryBytes,
     residentBytes: usage?.residentBytes ?? null,
     cpuSeconds: usage?.cpuSeconds ?? null,
+    group: record.process ? await readGroupFigures(record.process.pid, id) : null,
     disks: await diskFigures(host, record),
     ports: await portFigures(record),
   };

@@ -6,6 +6,7 @@ import type { QmpClient } from '@corral/qmp/qmp-client';
 import type { ChainKeeper } from '../chain/chain-keeper.ts';
 import type { ChainRecords } from '../chain/chain-records.ts';
 import type { UserfaultfdLender } from '../checkpoint/lend-userfaultfd.ts';
+import type { VmScopes } from '../control-group/vm-scopes.ts';
 import type { DataDirectory } from '../data-directory.ts';
 import { vmErrors } from '../errors.ts';
 import type { AgentChannels } from '../guest/agent-channels.ts';
@@ -30,6 +31,7 @@ export interface VmHost {
   /** What serves the backups that disks still stand on. */
   readonly pointServers: PointServers;
   readonly supervisor: VmSupervisor;
+  readonly scopes: VmScopes;
   readonly agents: AgentChannels;
   readonly emit: EmitEvent;
   readonly log: Logger;

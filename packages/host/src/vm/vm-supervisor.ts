@@ -44,6 +44,8 @@ export interface SupervisorOptions {
   readonly log: Logger;
   /** A monitor was connected: the VM's other channels can be, too. */
   readonly onAttached: (id: string) => void;
+  /** A daemon before this one started it. */
+  readonly onAdopted: (record: VmRecord) => Promise<void>;
   /** The process is gone: lets go of the VM's other channels. Repeatable. */
   readonly onGone: (id: string) => Promise<void>;
   /** Nothing runs of the VM any more, and its record says so. */
@@ -84,6 +86,7 @@ export class VmSupervisor {
     if (await isAlive(record.process)) {
       try {
         await this.attach(record);
+        await this.#options.onAdopted(record);
         await this.#options.emit('vm.adopted', subject(record), { pid: record.process.pid });
         return;
       } catch (cause) {

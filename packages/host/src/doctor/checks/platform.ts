@@ -1,5 +1,5 @@
 /** Accelerator, versions, kernel features, clock: what the host is. */
-import { access, readFile } from 'node:fs/promises';
+import { access, constants, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type DoctorCheck, finding, healthy } from '../check.ts';
 
@@ -29,23 +29,35 @@ export const checkVersions: DoctorCheck = async ({ qemuVersion }) => {
   );
 };
 
-/** `background-snapshot` of an unprivileged QEMU needs one of the two (Linux' admin-guide/mm/userfaultfd.rst). */
-export const checkUserfaultfd: DoctorCheck = async ({ proc, dev }) => {
-  const setting = await readText(join(proc, 'sys/vm/unprivileged_userfaultfd'));
-  const device = await isThere(join(dev, 'userfaultfd'));
-  if (setting?.trim() === '1' || device) {
-    return healthy(
-      'userfaultfd',
-      'userfaultfd',
-      'Checkpoints with memory can be written while the guest runs.',
-    );
+/**
+ * What `background-snapshot` of an unprivileged QEMU needs: the kernel's setting, which the daemon lends where it may
+ * write it (checkpoint/lend-userfaultfd.ts), or from QEMU 8.0 on a device that every user may open (Linux'
+ * admin-guide/mm/userfaultfd.rst).
+ */
+export const checkUserfaultfd: DoctorCheck = async ({ dev, proc, qemuVersion }) => {
+  const title = 'userfaultfd';
+  const path = join(proc, 'sys/vm/unprivileged_userfaultfd');
+  const setting = (await readText(path))?.trim() ?? null;
+  const hasDevice = Number(qemuVersion.split('.')[0]) >= 8 && (await isOpenToAll(join(dev, 'userfaultfd')));
+  if (setting === '1' || hasDevice) {
+    return healthy(title, title, 'Checkpoints with memory can be written while the guest runs.');
+  }
+  if (setting !== null && (await isWritable(path))) {
+    const detail =
+      'Checkpoints with memory are written while the guest runs: QEMU is allowed to for that moment.';
+    return healthy(title, title, detail);
+  }
+  const stands = 'a checkpoint with memory stops the guest for seconds.';
+  if (setting === null) {
+    const detail = `The kernel has no userfaultfd: ${stands}`;
+    return finding(title, 'warning', title, detail, 'Start the host with a kernel of Debian, which has it.');
   }
   return finding(
-    'userfaultfd',
+    title,
     'warning',
-    'userfaultfd',
-    'The kernel does not let an unprivileged QEMU watch its memory: a checkpoint with memory stops the guest for seconds.',
-    'Run "sysctl -w vm.unprivileged_userfaultfd=1", and write that setting to /etc/sysctl.d/corral.conf.',
+    title,
+    `The kernel does not let QEMU watch its memory, and corrald may not change that: ${stands}`,
+    'Run corrald as root outside of a container; or run "sysctl -w vm.unprivileged_userfaultfd=1" on the host, and write that setting to /etc/sysctl.d/corral.conf.',
   );
 };
 
@@ -79,12 +91,22 @@ async function readText(path: string): Promise<string | null> {
   }
 }
 
-async function isThere(path: string): Promise<boolean> {
+async function isOpenToAll(path: string): Promise<boolean> {
   try {
-    await access(path);
-    return true;
+    return ((await stat(path)).mode & 0o006) === 0o006;
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return false;
+    throw cause;
+  }
+}
+
+/** Whether this process may write it: not if it is not root, nor where the file system is read-only. */
+async function isWritable(path: string): Promise<boolean> {
+  try {
+    await access(path, constants.W_OK);
+    return true;
+  } catch (cause) {
+    if (['EACCES', 'EPERM', 'EROFS'].includes((cause as NodeJS.ErrnoException).code ?? '')) return false;
     throw cause;
   }
 }

@@ -150,7 +150,9 @@ async function launch(host: VmHost, id: string, fromSaved: boolean, signal: Abor
       applied,
     },
   }));
-  await connect(host, started, signal);
+  // Meanwhile QEMU reads its command line.
+  const placed = host.scopes.place(started);
+  await connect(host, started, signal).finally(() => placed);
 }
 
 /** QEMU opens its monitor's socket when it has read its command line; one that refuses it ends instead. */
