@@ -45,6 +45,10 @@ function expected(thrown: unknown, facts: RequestFacts): CorralError | null {
     return apiErrors['malformed-json']({ reason: thrown.message });
   }
   if (!(thrown instanceof Error) || !('code' in thrown)) return null;
+  // Fastify gives this status to a request that broke off, and to no connection of our own.
+  if (thrown.code === 'ECONNRESET' && 'statusCode' in thrown && thrown.statusCode === 400) {
+    return apiErrors['invalid-request']({ issues: ['it broke off before its body was whole'] });
+  }
   return frameworkErrors[String(thrown.code)]?.(thrown.message, facts) ?? null;
 }
 

@@ -6,6 +6,7 @@
  *
  * There is one such server for each listener, since how a caller is known depends on the listener.
  */
+import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { apiErrors } from '@corral/api/errors';
@@ -71,6 +72,8 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
   const app = createApp(options);
   app.server.maxConnections = limits.maxConnections;
   app.server.headersTimeout = limits.headersTimeoutMs;
+  // An expectation that is not known may be passed over (RFC 9110 section 10.1.1); Node would answer without a problem.
+  app.server.on('checkExpectation', (request, response) => app.server.emit('request', request, response));
   app.decorateRequest('caller', null);
   app.decorateRequest('stream', null);
   await app.register(websocketPlugin, {
@@ -84,6 +87,9 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
       app.websocketServer.close(() => done());
     },
   });
+  app.websocketServer.on('wsClientError', (error: Error, socket: Socket) =>
+    answerClientError(error, socket, limits.maxHeaderBytes),
+  );
   addBodyParsers(app);
   addHooks(app, options);
   addErrorHandlers(app, options);
@@ -114,6 +120,9 @@ function createApp({ tls, log }: ServerOptions): FastifyInstance {
   const http = {
     maxHeaderSize: limits.maxHeaderBytes,
     connectionsCheckingInterval: limits.checkIntervalMs,
+    // Node's own answer would be no problem document.
+    requireHostHeader: false,
+    shouldUpgradeCallback: opensWebSocket,
   };
   if (!tls) return fastify({ ...common, http });
   const https = {
@@ -125,15 +134,25 @@ function createApp({ tls, log }: ServerOptions): FastifyInstance {
   return fastify({ ...common, https }) as unknown as FastifyInstance;
 }
 
+/** Any other wish to upgrade is passed over, and the request answered as it stands (RFC 9110 section 7.8). */
+function opensWebSocket({ headers, method, url = '' }: IncomingMessage): boolean {
+  const path = url.split('?', 1)[0]!;
+  const wanted = method === 'GET' && headers.upgrade?.toLowerCase() === 'websocket';
+  return wanted && patterns.some(({ isWebSocket, pattern }) => isWebSocket && pattern.test(path));
+}
+
 /** noVNC offers `binary`, and expects it chosen. */
 function handleProtocols(offered: Set<string>): string | false {
   return offered.has('binary') ? 'binary' : false;
 }
 
 function addHooks(app: FastifyInstance, { log, onRequestEnd, stopping }: ServerOptions): void {
-  app.addHook('onRequest', async (_request, reply) => {
+  app.addHook('onRequest', async (request, reply) => {
     reply.header('cache-control', 'no-store');
     reply.header('x-content-type-options', 'nosniff');
+    if (request.headers.host === undefined && request.raw.httpVersion === '1.1') {
+      throw apiErrors['invalid-request']({ issues: ['the header Host is missing'] });
+    }
     if (!stopping.aborted) return;
     reply.header('connection', 'close');
     throw apiErrors.stopping();
@@ -176,7 +195,8 @@ function addErrorHandlers(app: FastifyInstance, { log }: ServerOptions): void {
 
 const patterns = Object.values(routes).map((route: Route) => {
   const path = route.path.replaceAll('.', '\\.').replaceAll(/\{\w+\}/g, '[^/]+');
-  return { method: route.method, pattern: new RegExp(`^${path}$`) };
+  const isWebSocket = route.kind === 'websocket';
+  return { method: route.method, pattern: new RegExp(`^${path}$`), isWebSocket };
 });
 
 function methodsOf(path: string): string[] {
