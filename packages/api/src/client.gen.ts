@@ -804,12 +804,54 @@ class PlanClient {
     return this.#caller.json<Result<'plan.create'>>({ method: 'POST', path: '/v1/backup-plans', body }, options);
   }
 
+  /** Change a backup plan. */
+  set(
+    plan: string,
+    body: Body<'plan.set'> = {},
+    options: CallOptions = {},
+  ): Promise<Result<'plan.set'>> {
+    return this.#caller.json<Result<'plan.set'>>({ method: 'PATCH', path: `/v1/backup-plans/${part(plan)}`, body }, options);
+  }
+
+  /** Run a backup plan now; its schedule counts from this run. */
+  run(
+    plan: string,
+    options: CallOptions = {},
+  ): Promise<Result<'plan.run'>> {
+    return this.#caller.json<Result<'plan.run'>>({ method: 'POST', path: `/v1/backup-plans/${part(plan)}/runs` }, options);
+  }
+
   /** Delete a backup plan; its backups stay. */
   delete(
     plan: string,
     options: CallOptions = {},
   ): Promise<Result<'plan.delete'>> {
     return this.#caller.json<Result<'plan.delete'>>({ method: 'DELETE', path: `/v1/backup-plans/${part(plan)}` }, options);
+  }
+}
+
+class TrackingClient {
+  readonly #caller: Caller;
+
+  constructor(caller: Caller) {
+    this.#caller = caller;
+  }
+
+  /** Show how the changes of a VM are tracked, and how far that is proved. */
+  show(
+    vm: string,
+    options: CallOptions = {},
+  ): Promise<Result<'tracking.show'>> {
+    return this.#caller.json<Result<'tracking.show'>>({ method: 'GET', path: `/v1/vms/${part(vm)}/tracking` }, options);
+  }
+
+  /** Choose how the changes of a VM are tracked, and how often that is proved. */
+  set(
+    vm: string,
+    body: Body<'tracking.set'> = {},
+    options: CallOptions = {},
+  ): Promise<Result<'tracking.set'>> {
+    return this.#caller.json<Result<'tracking.set'>>({ method: 'PATCH', path: `/v1/vms/${part(vm)}/tracking`, body }, options);
   }
 }
 
@@ -1131,6 +1173,7 @@ export class Client {
   readonly changes: ChangesClient;
   readonly backup: BackupClient;
   readonly plan: PlanClient;
+  readonly tracking: TrackingClient;
   readonly restore: RestoreClient;
   readonly guest: GuestClient;
   readonly operation: OperationClient;
@@ -1152,6 +1195,7 @@ export class Client {
     this.changes = new ChangesClient(caller);
     this.backup = new BackupClient(caller);
     this.plan = new PlanClient(caller);
+    this.tracking = new TrackingClient(caller);
     this.restore = new RestoreClient(caller);
     this.guest = new GuestClient(caller);
     this.operation = new OperationClient(caller);

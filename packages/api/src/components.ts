@@ -11,7 +11,13 @@ import { PortPage } from './routes/vm-port-routes.ts';
 import { VmPage } from './routes/vm-routes.ts';
 import { VolumePage } from './routes/volume-routes.ts';
 import { Backup, BackupDisk, BackupPage, BackupRun, BackupVerification } from './schemas/backup.ts';
-import { BackupPlan, BackupPlanCreate, BackupPlanPage } from './schemas/backup-plan.ts';
+import {
+  BackupPlan,
+  BackupPlanCreate,
+  BackupPlanPage,
+  BackupPlanPatch,
+  BackupPlanRun,
+} from './schemas/backup-plan.ts';
 import {
   Checkpoint,
   CheckpointApply,
@@ -89,6 +95,7 @@ import {
 } from './schemas/restore.ts';
 import { Ticket, TicketCreate } from './schemas/ticket.ts';
 import { Token, TokenCreate, TokenCreated } from './schemas/token.ts';
+import { Tracking, TrackingPatch } from './schemas/tracking.ts';
 import {
   DiskSource,
   PortSource,
@@ -120,6 +127,8 @@ export const components: Readonly<Record<string, z.ZodType>> = {
   BackupPlan,
   BackupPlanCreate,
   BackupPlanPage,
+  BackupPlanPatch,
+  BackupPlanRun,
   BackupRun,
   BackupVerification,
   BackupBrowsed,
@@ -207,6 +216,8 @@ export const components: Readonly<Record<string, z.ZodType>> = {
   SeedSource,
   Ticket,
   TicketCreate,
+  Tracking,
+  TrackingPatch,
   Token,
   TokenCreate,
   TokenCreated,

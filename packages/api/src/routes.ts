@@ -14,6 +14,7 @@ import { repositoryRoutes } from './routes/repository-routes.ts';
 import { restoreRoutes } from './routes/restore-routes.ts';
 import { serviceRoutes } from './routes/service-routes.ts';
 import { tokenRoutes } from './routes/token-routes.ts';
+import { trackingRoutes } from './routes/tracking-routes.ts';
 import { vmDiskRoutes } from './routes/vm-disk-routes.ts';
 import { vmPortRoutes } from './routes/vm-port-routes.ts';
 import { vmRegistrationRoutes } from './routes/vm-registration-routes.ts';
@@ -36,6 +37,7 @@ export const routes = {
   ...changesRoutes,
   ...backupRoutes,
   ...backupPlanRoutes,
+  ...trackingRoutes,
   ...restoreRoutes,
   ...guestRoutes,
   ...operationRoutes,

@@ -98,11 +98,17 @@ export const eventTypes = {
     (vm, d) =>
       `VM ${vm} was not backed up to ${d.repository}: ${d.reason} Nothing is left of it; the next backup is incremental as before.`,
   ),
-  'vm.backup-mismatch': event<{ disk: string; repository: string; offset: number; length: number }>(
+  'vm.backup-mismatch': event<{
+    disk: string;
+    repository: string;
+    offset: number;
+    length: number;
+    doubtfulSince: string | null;
+  }>(
     'error',
     'A backup does not match its disk',
     (vm, d) =>
-      `VM ${vm}, disk ${d.disk}: ${d.length} bytes at ${d.offset} differ from what ${d.repository} holds although nothing had marked them as changed. The disk was read again from end to end; check its volume and the memory of this host.`,
+      `VM ${vm}, disk ${d.disk}: ${d.length} bytes at ${d.offset} differ from what ${d.repository} holds although nothing had marked them as changed. The disk is read again from end to end; its backups there ${d.doubtfulSince === null ? 'until now' : `since ${d.doubtfulSince}`} are marked as doubtful ("corral backup list"). Check its volume and the memory of this host.`,
   ),
   'vm.restored': event<{ repository: string; point: string }>(
     'info',

@@ -3,8 +3,6 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isCorralError } from '@corral/core/errors';
 import { autostart } from '@corral/host/autostart/autostart';
-import { BackupService } from '@corral/host/backup/backup-service';
-import { runPlans } from '@corral/host/backup/plan/run-plans';
 import { defaultCheckpointLimits, watchCheckpoints } from '@corral/host/checkpoint/checkpoint-watcher';
 import { DataDirectory } from '@corral/host/data-directory';
 import { EventLog } from '@corral/host/event-log';
@@ -70,6 +68,7 @@ async function run(options: DaemonOptions, log: Logger, stop: AbortSignal): Prom
     nodeName,
     identity,
     launchHost: platform.launchHost,
+    backupBytesPerSecond: options.backupBytesPerSecond,
   });
   stack.defer(() => parts.consoles.close());
   stack.defer(() => parts.host.agents.close());
@@ -133,19 +132,7 @@ async function run(options: DaemonOptions, log: Logger, stop: AbortSignal): Prom
       (input) => parts.engine.start(parts.backups.changesKinds.close, input, { requestedBy: 'corral' }),
       stop,
     ),
-    runPlans(
-      {
-        backups: parts.backups.backups,
-        records: parts.backups.plans,
-        service: new BackupService(
-          parts.backups.backups,
-          parts.backups.kinds,
-          parts.engine.start.bind(parts.engine),
-        ),
-        wait: (id, signal) => parts.engine.wait(id, signal),
-      },
-      stop,
-    ),
+    parts.backups.planRunner.work(stop),
     compactHistory(store, {
       keepMs: historyKeptMs,
       onError: (cause) => log.warn({ err: cause }, 'the history of the store could not be shortened'),

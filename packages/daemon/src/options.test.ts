@@ -9,11 +9,20 @@ describe("corrald's command line", () => {
       dataDirectory: '/d',
       listen: { host: '127.0.0.1', port: 7443 },
       nodeName: 'n1',
+      backupBytesPerSecond: null,
     });
   });
 
   it('takes IPv6 and a free port', () => {
     assert.deepEqual(parseOptions(['--data', '/d', '--listen', '[::1]:0'])?.listen, { host: '::1', port: 0 });
+  });
+
+  it('takes a limit for backups that is no stand-still', () => {
+    const parsed = parseOptions(['--data', '/d', '--backup-bandwidth', '50MiB']);
+    assert.equal(parsed?.backupBytesPerSecond, 50 * 2 ** 20);
+    assert.throws(() => parseOptions(['--data', '/d', '--backup-bandwidth', '1KiB']), {
+      code: 'daemon.usage',
+    });
   });
 
   it('refuses what it does not understand, and says how it is called', () => {

@@ -3,6 +3,7 @@ import { hostname } from 'node:os';
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { namePattern } from '@corral/core/ids';
+import { parseSize } from '@corral/core/units';
 import { daemonErrors } from './errors.ts';
 import { defaultListenAddress, type ListenAddress, parseListenAddress } from './http/listen-address.ts';
 
@@ -11,15 +12,18 @@ export interface DaemonOptions {
   /** The TLS endpoint. */
   readonly listen: ListenAddress;
   readonly nodeName: string;
+  /** What all backups together may read; null: no limit. */
+  readonly backupBytesPerSecond: number | null;
 }
 
 export const usage = `corrald - the host daemon of Corral
 
-  corrald --data DIR [--listen HOST:PORT] [--name NODE]
+  corrald --data DIR [--listen HOST:PORT] [--name NODE] [--backup-bandwidth SIZE]
 
   --data DIR          everything of this host lies there; one daemon at a time
   --listen HOST:PORT  the HTTPS endpoint; default 127.0.0.1:7443, port 0 takes a free one
   --name NODE         how this host is called; default: its host name
+  --backup-bandwidth SIZE  what all backups together may read per second, such as 100MiB; default: no limit
 
 CORRAL_QEMU names the QEMU to run; default /usr/bin/qemu-system-x86_64.
 It prints "corrald ready" and its endpoints. SIGTERM and Ctrl-C end it; VMs run on.
@@ -38,7 +42,16 @@ export function parseOptions(args: readonly string[]): DaemonOptions | null {
     dataDirectory: resolve(values.data),
     listen: values.listen === undefined ? defaultListenAddress : parseListenAddress(values.listen),
     nodeName,
+    backupBytesPerSecond: parseBandwidth(values['backup-bandwidth']),
   };
+}
+
+/** Less than a block of the repository would hardly move. @throws daemon.usage, unit.size */
+function parseBandwidth(text: string | undefined): number | null {
+  if (text === undefined) return null;
+  const bytes = parseSize(text);
+  if (bytes < 65_536) throw daemonErrors.usage({ reason: '--backup-bandwidth is 64KiB at least.' });
+  return bytes;
 }
 
 function parse(args: readonly string[]) {
@@ -49,6 +62,7 @@ function parse(args: readonly string[]) {
         data: { type: 'string' },
         listen: { type: 'string' },
         name: { type: 'string' },
+        'backup-bandwidth': { type: 'string' },
         help: { type: 'boolean', short: 'h' },
       },
     });

@@ -6,7 +6,12 @@
 import type { Duplex } from 'node:stream';
 import type { Role } from '@corral/api/roles';
 import type { Backup, BackupQuery, BackupRun } from '@corral/api/schemas/backup';
-import type { BackupPlan, BackupPlanCreate } from '@corral/api/schemas/backup-plan';
+import type {
+  BackupPlan,
+  BackupPlanCreate,
+  BackupPlanPatch,
+  BackupPlanRun,
+} from '@corral/api/schemas/backup-plan';
 import type {
   Checkpoint,
   CheckpointApply,
@@ -46,6 +51,7 @@ import type {
   RestoreVm,
 } from '@corral/api/schemas/restore';
 import type { TicketKind } from '@corral/api/schemas/ticket';
+import type { Tracking, TrackingPatch } from '@corral/api/schemas/tracking';
 import type {
   DiskSource,
   PortSource,
@@ -252,7 +258,15 @@ export interface PlanService {
   show(plan: string): Promise<BackupPlan>;
   /** @throws backup.plan-exists */
   create(input: BackupPlanCreate): Promise<BackupPlan>;
+  set(plan: string, patch: BackupPlanPatch): Promise<BackupPlan>;
+  run(plan: string, caller: Caller): Promise<BackupPlanRun>;
   delete(plan: string): Promise<void>;
+}
+
+export interface TrackingService {
+  /** @throws vm.not-found */
+  show(vm: string): Promise<Tracking>;
+  set(vm: string, patch: TrackingPatch): Promise<Tracking>;
 }
 
 export interface ReferenceService {
@@ -333,6 +347,7 @@ export interface Services {
   readonly changes: ChangesService;
   readonly backups: BackupService;
   readonly plans: PlanService;
+  readonly tracking: TrackingService;
   readonly restores: RestoreService;
   readonly guests: GuestService;
   readonly screens: ScreenService;

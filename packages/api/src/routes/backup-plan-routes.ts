@@ -1,6 +1,12 @@
 import { z } from 'zod';
 import { route } from '../route.ts';
-import { BackupPlan, BackupPlanCreate, BackupPlanPage } from '../schemas/backup-plan.ts';
+import {
+  BackupPlan,
+  BackupPlanCreate,
+  BackupPlanPage,
+  BackupPlanPatch,
+  BackupPlanRun,
+} from '../schemas/backup-plan.ts';
 import { NameOrId, PageQuery } from '../schemas/common.ts';
 
 const PlanParams = z.strictObject({ plan: NameOrId });
@@ -41,6 +47,31 @@ export const backupPlanRoutes = {
     status: 201,
     response: BackupPlan,
     errors: ['backup.plan-exists', 'vm.not-found', 'repository.not-connected'],
+  }),
+  'plan.set': route({
+    id: 'plan.set',
+    method: 'PATCH',
+    path: '/v1/backup-plans/{plan}',
+    summary: 'Change a backup plan',
+    role: 'operator',
+    kind: 'json',
+    params: PlanParams,
+    body: BackupPlanPatch,
+    status: 200,
+    response: BackupPlan,
+    errors: ['backup.plan-not-found', 'vm.not-found', 'repository.not-connected'],
+  }),
+  'plan.run': route({
+    id: 'plan.run',
+    method: 'POST',
+    path: '/v1/backup-plans/{plan}/runs',
+    summary: 'Run a backup plan now; its schedule counts from this run',
+    role: 'operator',
+    kind: 'json',
+    params: PlanParams,
+    status: 200,
+    response: BackupPlanRun,
+    errors: ['backup.plan-not-found'],
   }),
   'plan.delete': route({
     id: 'plan.delete',

@@ -1,6 +1,6 @@
 /** Plans: backups that make themselves. */
 import { z } from 'zod';
-import { BackupConsistency } from './backup.ts';
+import { BackupConsistency, Bandwidth } from './backup.ts';
 import { Id, Milliseconds, Name, NameOrId, pageOf, Timestamp } from './common.ts';
 import { RetentionRules } from './repository.ts';
 
@@ -27,6 +27,7 @@ export const BackupPlan = z.strictObject({
     'of the backups of this plan, applied after each run; no rule: all stay',
   ),
   consistency: BackupConsistency.nullable(),
+  bytesPerSecond: Bandwidth.nullable(),
   lastRunAt: Timestamp.nullable(),
   nextRunAt: Timestamp,
 });
@@ -40,8 +41,27 @@ export const BackupPlanCreate = z.strictObject({
   schedule: BackupSchedule,
   retention: RetentionRules.default({}),
   consistency: BackupConsistency.optional(),
+  bytesPerSecond: Bandwidth.optional(),
+});
+
+export const BackupPlanPatch = z
+  .strictObject({
+    vms: z.array(NameOrId).min(1).max(1000).nullable().describe('null: every VM of the host'),
+    repository: NameOrId,
+    schedule: BackupSchedule,
+    retention: RetentionRules.describe('in place of those that it had'),
+    consistency: BackupConsistency.nullable(),
+    bytesPerSecond: Bandwidth.nullable(),
+  })
+  .partial();
+
+export const BackupPlanRun = z.strictObject({
+  operations: z.array(Id).describe('the backups that were begun'),
+  refused: z.array(z.strictObject({ vm: z.string(), reason: z.string() })),
 });
 
 export type BackupPlan = z.infer<typeof BackupPlan>;
 export type BackupPlanCreate = z.infer<typeof BackupPlanCreate>;
+export type BackupPlanPatch = z.infer<typeof BackupPlanPatch>;
+export type BackupPlanRun = z.infer<typeof BackupPlanRun>;
 export type BackupSchedule = z.infer<typeof BackupSchedule>;

@@ -41,9 +41,18 @@ export const Backup = z.strictObject({
   disks: z.array(BackupDisk),
   documents: z.array(z.string()).describe('files beside the disks'),
   verification: BackupVerification.nullable().describe('the newest; null: never tried'),
+  auditMs: Milliseconds.describe('how long the audit beside it took'),
+  doubts: z
+    .array(z.strictObject({ disk: z.string(), offset: Bytes, length: Bytes, foundAt: Timestamp }))
+    .describe('a later audit found that it may lack what had changed here'),
 });
 
 export const BackupPage = pageOf(Backup);
+
+export const Bandwidth = z
+  .int()
+  .min(65_536)
+  .describe('at most so many bytes of its disks are read per second');
 
 export const BackupRun = z.strictObject({
   repository: NameOrId,
@@ -59,6 +68,7 @@ export const BackupRun = z.strictObject({
     .max(120_000)
     .default(10_000)
     .describe('after which the guest is thawed, whatever happens'),
+  bytesPerSecond: Bandwidth.optional(),
 });
 
 export const BackupQuery = z.strictObject({

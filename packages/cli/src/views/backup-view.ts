@@ -18,6 +18,10 @@ const columns: readonly Column<Backup>[] = [
   { head: 'SIZE', align: 'right', cell: (backup) => sum(backup, 'sizeBytes') },
   { head: 'READ', align: 'right', cell: (backup) => sum(backup, 'readBytes') },
   { head: 'STORED', align: 'right', cell: (backup) => sum(backup, 'storedBytes') },
+  {
+    head: 'DOUBTS',
+    cell: ({ doubts }) => (doubts.length === 0 ? '-' : doubts.map(({ disk }) => disk).join(', ')),
+  },
 ];
 
 export function backupTable(backups: readonly Backup[], paint: Paint): string {
@@ -40,6 +44,15 @@ export function backupDetails(backup: Backup, paint: Paint): string {
       ['Locked until', backup.lockedUntil === null ? '-' : formatTime(backup.lockedUntil)],
       ['Disks', backup.disks.map(diskLine)],
       ['Beside them', backup.documents],
+      [
+        'Doubts',
+        backup.doubts.length === 0
+          ? '-'
+          : backup.doubts.map(
+              ({ disk, offset, length, foundAt }) =>
+                `${disk}: ${length} bytes at ${offset} may be older than the backup (found ${formatTime(foundAt)})`,
+            ),
+      ],
       [
         'Verified',
         verification === null

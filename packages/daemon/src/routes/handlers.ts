@@ -19,6 +19,7 @@ import { restoreHandlers } from './restore.ts';
 import { screenHandlers } from './screen.ts';
 import { type DaemonIdentity, serviceHandlers } from './service.ts';
 import { tokenHandlers } from './token.ts';
+import { trackingHandlers } from './tracking.ts';
 import { vmHandlers } from './vm.ts';
 import { vmRegistrationHandlers } from './vm-registration.ts';
 import { volumeHandlers } from './volume.ts';
@@ -43,6 +44,7 @@ export function allHandlers({ services, tokens, tickets, metrics, identity }: Ha
     ...referenceHandlers(services.references),
     ...changesHandlers(services.changes),
     ...backupPlanHandlers(services.plans),
+    ...trackingHandlers(services.tracking),
     ...backupHandlers(services.backups),
     ...restoreHandlers(services.restores),
     ...screenHandlers(services.screens, tickets),

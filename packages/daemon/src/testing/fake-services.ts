@@ -31,6 +31,7 @@ import {
   sampleReference,
   sampleRepository,
   sampleRepositoryStatistics,
+  sampleTracking,
   sampleVm,
   sampleVolume,
   soundVolumeCheck,
@@ -117,7 +118,16 @@ export function fakeServices(events: EventService): FakeServices {
       list: async () => [samplePlan('nightly')],
       show: async (plan) => samplePlan(plan),
       create: async ({ name }) => samplePlan(name),
+      set: async (plan) => samplePlan(plan),
+      run: async (plan, caller) => ({
+        operations: [(await start(`plans.run ${plan}`, caller)).id],
+        refused: [],
+      }),
       delete: async (plan) => void asked.push(`plans.delete ${plan}`),
+    },
+    tracking: {
+      show: async () => sampleTracking(),
+      set: async () => sampleTracking(),
     },
     backups: {
       run: async (vm, { repository, full }, caller) =>

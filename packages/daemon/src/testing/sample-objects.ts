@@ -7,6 +7,7 @@ import type { DoctorReport, Host } from '@corral/api/schemas/host';
 import type { Image } from '@corral/api/schemas/image';
 import type { Changes, Reference } from '@corral/api/schemas/reference';
 import type { Repository, RepositoryStatistics } from '@corral/api/schemas/repository';
+import type { Tracking } from '@corral/api/schemas/tracking';
 import type { Vm } from '@corral/api/schemas/vm';
 import type { Volume, VolumeCheck } from '@corral/api/schemas/volume';
 import { newId } from '@corral/core/ids';
@@ -237,6 +238,8 @@ export function sampleBackup(name: string): Backup {
     ],
     documents: ['vm.json'],
     verification: null,
+    auditMs: 3,
+    doubts: [],
   };
 }
 
@@ -255,6 +258,10 @@ export function sampleChanges(): Changes {
   };
 }
 
+export function sampleTracking(): Tracking {
+  return { mode: 'changes', auditDays: 30, repositories: [] };
+}
+
 export function samplePlan(name: string): BackupPlan {
   return {
     id: newId(),
@@ -265,6 +272,7 @@ export function samplePlan(name: string): BackupPlan {
     schedule: { dailyAt: '22:30' },
     retention: { daily: 7 },
     consistency: null,
+    bytesPerSecond: null,
     lastRunAt: null,
     nextRunAt: '2026-01-01T22:30:00.000Z',
   };

@@ -4,8 +4,11 @@ import { isCorralError } from '@corral/core/errors';
 import { backupDelete } from '@corral/host/backup/backup-delete';
 import type { BackupHost, Forks } from '@corral/host/backup/backup-host';
 import { backupRun } from '@corral/host/backup/backup-operation';
+import { BackupService } from '@corral/host/backup/backup-service';
 import { vmFork } from '@corral/host/backup/fork-operation';
+import { Pace } from '@corral/host/backup/pace';
 import { PlanRecords } from '@corral/host/backup/plan/plan-record';
+import { PlanRunner } from '@corral/host/backup/plan/plan-runner';
 import { Slots } from '@corral/host/backup/slots';
 import type { RepositoryConnections } from '@corral/host/repository/connections';
 import { type ChangesHost, changesClose, changesOpen } from '@corral/host/tracking/changes-operations';
@@ -25,6 +28,7 @@ export function assembleBackups(
   store: Store,
   connections: RepositoryConnections,
   engine: () => OperationEngine,
+  bytesPerSecond: number | null,
 ) {
   const fork = vmFork(host);
   const backups: BackupHost = {
@@ -33,13 +37,24 @@ export function assembleBackups(
     connections,
     forks: forksBy(fork, engine),
     slots: new Slots(backupsAtOnce),
+    pace: new Pace(bytesPerSecond),
   };
   const changes: ChangesHost = { host, records: new ChangesRecords(store), forks: backups.forks };
+  const kinds = { run: backupRun(backups), delete: backupDelete(connections) };
+  const plans = new PlanRecords(store);
   return {
     backups,
     fork,
-    kinds: { run: backupRun(backups), delete: backupDelete(connections) },
-    plans: new PlanRecords(store),
+    kinds,
+    plans,
+    planRunner: new PlanRunner({
+      backups,
+      records: plans,
+      service: new BackupService(backups, kinds, (operation, input, options) =>
+        engine().start(operation, input, options),
+      ),
+      wait: (id, signal) => engine().wait(id, signal),
+    }),
     changes,
     changesKinds: { open: changesOpen(changes), close: changesClose(changes) },
     references: { create: referenceCreate(host), delete: referenceDelete(host) },

@@ -58,6 +58,8 @@ export interface HostPartsOptions {
   /** This host, as owner files of volumes name it. */
   readonly identity: { readonly id: string; readonly name: string };
   readonly launchHost: () => Promise<LaunchHost>;
+  /** Null: no limit. */
+  readonly backupBytesPerSecond: number | null;
 }
 
 /** Above what Debian and systemd give out (systemd's UIDS-GIDS.md: 1,879,048,192 and up are unused). */
@@ -150,7 +152,13 @@ export async function assembleHost(options: HostPartsOptions) {
   const volumeHost = { volumes, vms: records, emit, filesOf };
   const volumeKinds = volumeOperations(volumeHost);
   const repositoryKinds = repositoryOperations(repositories);
-  const backups = assembleBackups(host, store, repositories.connections, () => engine);
+  const backups = assembleBackups(
+    host,
+    store,
+    repositories.connections,
+    () => engine,
+    options.backupBytesPerSecond,
+  );
   const restores: RestoreHost = {
     host,
     connections: repositories.connections,

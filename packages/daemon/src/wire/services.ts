@@ -2,6 +2,7 @@
 
 import { BackupService } from '@corral/host/backup/backup-service';
 import { PlanService } from '@corral/host/backup/plan/plan-service';
+import { TrackingService } from '@corral/host/backup/tracking-service';
 import { CheckpointService } from '@corral/host/checkpoint/checkpoint-service';
 import { ScreenService } from '@corral/host/console/screens';
 import type { EventLog } from '@corral/host/event-log';
@@ -85,7 +86,8 @@ export function makeServices(options: ServicesOptions): Services {
       start,
       inspectors: [chainInspector(host.directory, host.chainRecords)],
     }),
-    plans: new PlanService(parts.backups.backups, parts.backups.plans),
+    plans: new PlanService(parts.backups.backups, parts.backups.plans, parts.backups.planRunner),
+    tracking: new TrackingService(parts.backups.backups),
     changes: new ChangesService(parts.backups.changes, parts.backups.changesKinds, start),
     references: new ReferenceService(host, parts.backups.references, start),
     backups,

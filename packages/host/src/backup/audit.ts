@@ -4,24 +4,8 @@
  */
 import type { HeldPoint } from '@corral/backup/point/held-point';
 import type { Disk, Range } from '@corral/disk/disk';
-import type { Store } from '@corral/store/store';
-import { z } from 'zod';
 import { alignTo, bytesOf, clipTo } from '../tracking/ranges.ts';
-
-export const AuditRecord = z.strictObject({
-  /** Where the next audit begins. */
-  position: z.int(),
-  auditedAt: z.string(),
-  /** When the round under way began. */
-  roundStartedAt: z.string(),
-  /** Since when every byte was proved once; null before the first round has ended. */
-  provedAt: z.string().nullable(),
-});
-export type AuditRecord = z.infer<typeof AuditRecord>;
-
-export const auditPrefix = (vmId: string): string => `backup-audit/${vmId}/`;
-const auditKey = (vmId: string, repositoryId: string, diskId: string): string =>
-  `${auditPrefix(vmId)}${repositoryId}/${diskId}`;
+import type { AuditRecord } from './audit-records.ts';
 
 export interface AuditPlan {
   /** What is looked at now, around the disk's end. */
@@ -34,6 +18,15 @@ const blockBytes = 2 ** 16;
 const leastBytes = 2 ** 20;
 const pieceBytes = 2 ** 20;
 
+function newAuditRecord(at: string): AuditRecord {
+  return { position: 0, auditedAt: at, roundStartedAt: at, provedAt: null, suspect: null };
+}
+
+/** The disk was read from end to end: whatever was believed of it before, the point made of it holds all of it. Pure. */
+export function provedRecord(at: string): AuditRecord {
+  return { ...newAuditRecord(at), provedAt: at };
+}
+
 /** Pure. @param roundMs within which the whole disk is to be proved */
 export function planAudit(
   record: AuditRecord | null,
@@ -42,7 +35,7 @@ export function planAudit(
   roundMs: number,
 ): AuditPlan {
   const at = now.toISOString();
-  const before = record ?? { position: 0, auditedAt: at, roundStartedAt: at, provedAt: null };
+  const before = record ?? newAuditRecord(at);
   const elapsed = Math.max(0, now.getTime() - Date.parse(before.auditedAt));
   const due = Math.ceil((sizeBytes * Math.min(1, elapsed / roundMs)) / blockBytes) * blockBytes;
   const length = Math.min(sizeBytes, Math.max(leastBytes, due));
@@ -53,6 +46,7 @@ export function planAudit(
   return {
     ranges: second.length > 0 ? [first, second] : [first],
     next: {
+      ...before,
       position: ended ? second.length : start + length,
       auditedAt: at,
       roundStartedAt: ended ? at : before.roundStartedAt,
@@ -90,6 +84,7 @@ export async function auditDisk(
   name: string,
   base: HeldPoint,
   clean: readonly Range[],
+  pace: (bytes: number) => Promise<void>,
   signal: AbortSignal,
 ): Promise<AuditResult> {
   const stored = base.disk(name);
@@ -102,27 +97,8 @@ export async function auditDisk(
       const [mismatch] = await stored.matches(offset + done, data, signal);
       auditBytes += data.length;
       if (mismatch) return { auditBytes, mismatch };
+      await pace(data.length);
     }
   }
   return { auditBytes: bytesOf(inside), mismatch: null };
-}
-
-export class AuditRecords {
-  readonly #store: Store;
-
-  constructor(store: Store) {
-    this.#store = store;
-  }
-
-  async read(vmId: string, repositoryId: string, diskId: string): Promise<AuditRecord | null> {
-    const entry = await this.#store.get(auditKey(vmId, repositoryId, diskId));
-    return entry ? AuditRecord.parse(JSON.parse(entry.value)) : null;
-  }
-
-  /** Lost updates cost a piece of the round, which is looked at again. */
-  async write(vmId: string, repositoryId: string, diskId: string, record: AuditRecord): Promise<void> {
-    await this.#store.transact({
-      then: [{ put: auditKey(vmId, repositoryId, diskId), value: JSON.stringify(record) }],
-    });
-  }
 }

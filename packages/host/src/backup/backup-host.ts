@@ -3,6 +3,7 @@ import type { Store } from '@corral/store/store';
 import type { RepositoryConnections } from '../repository/connections.ts';
 import type { ForkInput, ForkOutput } from '../tracking/fork-steps.ts';
 import type { VmHost } from '../vm/vm-host.ts';
+import type { Pace } from './pace.ts';
 import type { Slots } from './slots.ts';
 
 /** Begins and ends operations `vm.fork` for a backup; wired by the daemon. */
@@ -20,4 +21,6 @@ export interface BackupHost {
   readonly forks: Forks;
   /** Bounds how many VMs are backed up at once. */
   readonly slots: Slots;
+  /** What all backups of the host together may read. */
+  readonly pace: Pace;
 }

@@ -8,6 +8,7 @@
  */
 import type { Point } from '@corral/backup/point/point';
 import { giveUpSession } from '@corral/backup/prune/sessions-at-work';
+import type { Repository } from '@corral/backup/repository';
 import { deletePoint } from '@corral/backup/retention/point-locks';
 import { isCorralError } from '@corral/core/errors';
 import { derivedId } from '@corral/core/ids';
@@ -17,9 +18,14 @@ import { connectionTarget } from '../repository/repository-host.ts';
 import type { ForkOutput } from '../tracking/fork-steps.ts';
 import { releasePin } from '../tracking/release-pin.ts';
 import { tidyEdges } from '../tracking/save-changes.ts';
+import { provedRecord } from './audit.ts';
+import { AuditRecords } from './audit-records.ts';
 import type { BackupHost } from './backup-host.ts';
 import { withBackupDone } from './backup-reference.ts';
-import { AuditMismatch, pinOf, writeVmPoint } from './point-writing.ts';
+import { noteMismatch } from './note-mismatch.ts';
+import { Pace } from './pace.ts';
+import { AuditMismatch, type PointTask, pinOf, type WrittenPoint, writeVmPoint } from './point-writing.ts';
+import { readTrackingSettings } from './tracking-settings.ts';
 
 const Input = z.strictObject({
   vmId: z.string(),
@@ -32,16 +38,17 @@ const Input = z.strictObject({
   consistency: z.enum(['application', 'filesystem', 'crash']).nullable(),
   freezeLimitMs: z.int(),
   plan: z.string().nullable(),
+  bytesPerSecond: z.int().nullable().default(null),
 });
 export type BackupInput = z.infer<typeof Input>;
 
 interface Results {
   fork: ForkOutput;
-  write: { pointId: string; disks: Point['disks'] };
+  write: { pointId: string; disks: Point['disks']; readInFull: readonly string[]; tracked: boolean };
   finish: null;
 }
 
-const auditRoundMs = 30 * 86_400e3;
+const dayMs = 86_400e3;
 
 const forkId = (operationId: string): string => derivedId(`fork of ${operationId}`);
 const pinId = (operationId: string): string => derivedId(`pin of ${operationId}`);
@@ -50,7 +57,6 @@ const pointId = (operationId: string, attempt: number): string =>
   derivedId(`point ${attempt} of ${operationId}`);
 
 export function backupRun(backups: BackupHost) {
-  const { host } = backups;
   const slots = new Map<string, Disposable>();
   const release = (operationId: string): void => {
     slots.get(operationId)?.[Symbol.dispose]();
@@ -77,9 +83,9 @@ export function backupRun(backups: BackupHost) {
       {
         name: 'write',
         run: async (context) => {
-          const point = await write(backups, context);
+          const written = await write(backups, context);
           release(context.operationId);
-          return { pointId: point.id, disks: point.disks };
+          return written;
         },
         undo: (context) => forgetPoint(backups, context),
       },
@@ -125,44 +131,84 @@ export function backupRun(backups: BackupHost) {
       signal,
     );
   }
+}
 
-  async function write(
-    { connections }: BackupHost,
-    { input, operationId, result, signal, progress }: StepContext<BackupInput, Results>,
-  ): Promise<Point> {
-    await using repository = await connections.open(input.repositoryId, signal);
-    const task = {
-      operationId,
-      name: input.name,
-      vmId: input.vmId,
-      vmName: input.vmName,
-      pinId: pinId(operationId),
-      repositoryId: repository.id,
-      fork: result('fork'),
-      plan: input.plan,
-      auditRoundMs,
-      progress: (done: number, total: number) => progress({ done, total, unit: 'bytes', message: 'reading' }),
-      signal,
-    };
-    const all = new Set(task.fork.settings.disks.map(({ id }) => id));
-    const full = input.full ? all : new Set<string>();
-    try {
-      return await writeVmPoint(backups, repository, { ...task, pointId: pointId(operationId, 1), full });
-    } catch (cause) {
-      if (!(cause instanceof AuditMismatch)) throw cause;
-      // What the tracking says of this disk cannot be believed: it is read from end to end, and proved anew.
-      const { id, name } = task.fork.settings;
-      const { offset, length } = cause.range;
-      const data = { disk: cause.disk, repository: input.repositoryName, offset, length };
-      await host.emit('vm.backup-mismatch', { kind: 'vm', id, name }, data);
-      const suspect = new Set([...full, cause.diskId]);
-      return await writeVmPoint(backups, repository, {
-        ...task,
-        pointId: pointId(operationId, 2),
-        full: suspect,
-      });
+async function write(
+  backups: BackupHost,
+  { input, operationId, result, signal, progress }: StepContext<BackupInput, Results>,
+): Promise<Results['write']> {
+  const { connections, store } = backups;
+  await using repository = await connections.open(input.repositoryId, signal);
+  const fork = result('fork');
+  const { mode, auditDays } = await readTrackingSettings(store, input.vmId);
+  const own = new Pace(input.bytesPerSecond);
+  const task = {
+    operationId,
+    name: input.name,
+    vmId: input.vmId,
+    vmName: input.vmName,
+    pinId: pinId(operationId),
+    repositoryId: repository.id,
+    fork,
+    plan: input.plan,
+    auditRoundMs: auditDays * dayMs,
+    progress: (done: number, total: number) => progress({ done, total, unit: 'bytes', message: 'reading' }),
+    pace: async (bytes: number) => {
+      await own.take(bytes, signal);
+      await backups.pace.take(bytes, signal);
+    },
+    signal,
+  };
+  const all = fork.settings.disks.map(({ id }) => id);
+  const tracked = mode === 'changes';
+  const full = new Set(
+    input.full || !tracked ? all : await suspectDisks(store, input.vmId, repository.id, all),
+  );
+  const written = await writeOrReadAgain(backups, repository, input, { ...task, full });
+  const { point, readInFull } = written;
+  return { pointId: point.id, disks: point.disks, readInFull, tracked };
+}
+
+/** What the tracking says of a disk that was found to differ cannot be believed: it is read from end to end. */
+async function writeOrReadAgain(
+  backups: BackupHost,
+  repository: Repository,
+  { repositoryName }: BackupInput,
+  task: Omit<PointTask, 'pointId' | 'audited'>,
+): Promise<WrittenPoint> {
+  const { operationId, repositoryId } = task;
+  try {
+    return await writeVmPoint(backups, repository, {
+      ...task,
+      pointId: pointId(operationId, 1),
+      audited: null,
+    });
+  } catch (cause) {
+    if (!(cause instanceof AuditMismatch)) throw cause;
+    const vm = { kind: 'vm', id: task.vmId, name: task.vmName } as const;
+    const { outcome } = cause;
+    for (const mismatch of outcome.mismatches) {
+      await noteMismatch(backups, { operationId, vm, repositoryId, repositoryName }, mismatch);
     }
+    return await writeVmPoint(backups, repository, {
+      ...task,
+      pointId: pointId(operationId, 2),
+      full: new Set([...task.full, ...outcome.mismatches.map(({ diskId }) => diskId)]),
+      audited: outcome,
+    });
   }
+}
+
+/** Those of which an audit found more changed than was known, and which were not read in full since. */
+async function suspectDisks(
+  store: BackupHost['store'],
+  vmId: string,
+  repositoryId: string,
+  diskIds: readonly string[],
+): Promise<string[]> {
+  const audits = new AuditRecords(store);
+  const records = await Promise.all(diskIds.map((id) => audits.read(vmId, repositoryId, id)));
+  return diskIds.filter((_, index) => records[index]?.suspect);
 }
 
 /** Undoes the fork, wherever it stands. Repeatable. */
@@ -204,17 +250,20 @@ function neverMade(cause: unknown): void {
 }
 
 async function finish(
-  { host, connections }: BackupHost,
+  { host, connections, store }: BackupHost,
   { input, operationId, result, signal }: StepContext<BackupInput, Results>,
 ): Promise<void> {
-  const { pointId: id } = result('write');
+  const { pointId: id, readInFull, tracked } = result('write');
   const { repositoryId } = await connections.records.get(input.repositoryId);
-  const { consistency, reason } = result('fork');
+  const { consistency, reason, forkedAt } = result('fork');
+  const audits = new AuditRecords(store);
+  for (const diskId of readInFull)
+    await audits.write(input.vmId, repositoryId, diskId, provedRecord(forkedAt));
   await host.chainRecords.change(input.vmId, (state) => {
     if (!state.pins.some((pin) => pin.id === pinId(operationId))) return state;
     const pin = pinOf(state, pinId(operationId));
     const backup = { repositoryId, repositoryName: input.repositoryName, pointId: id };
-    return withBackupDone(state, pin, backup, true);
+    return withBackupDone(state, pin, backup, tracked);
   });
   // Its states have a name now: what is saved when the pin goes is saved for it.
   await releasePin(host, input.vmId, pinId(operationId), signal);

@@ -8,6 +8,7 @@ import type { Requester, StartOperation } from '../operations.ts';
 import type { RepositoryRecord } from '../repository/repository-record.ts';
 import { requireOwnContent } from '../tracking/fork-steps.ts';
 import { requireLegal } from '../vm/vm-host.ts';
+import { AuditRecords, casts, type DoubtRecord } from './audit-records.ts';
 import type { BackupDeleteInput } from './backup-delete.ts';
 import type { BackupHost } from './backup-host.ts';
 import type { BackupInput } from './backup-operation.ts';
@@ -62,6 +63,7 @@ export class BackupService {
         consistency: request.consistency ?? null,
         freezeLimitMs: request.freezeLimitMs,
         plan,
+        bytesPerSecond: request.bytesPerSecond ?? null,
       },
       { requestedBy: caller.name },
     );
@@ -128,7 +130,8 @@ export class BackupService {
     await using repository = await this.#backups.connections.open(record.id, signal);
     const { points } = await repository.points(signal);
     const verifications = await verificationsIn(repository, signal);
-    return points.map((point) => viewOf(point, record, verifications.get(point.id) ?? null));
+    const doubts = await new AuditRecords(this.#backups.store).doubts(record.repositoryId);
+    return points.map((point) => viewOf(point, record, verifications.get(point.id) ?? null, doubts));
   }
 }
 
@@ -145,7 +148,12 @@ async function verificationsIn(
   );
 }
 
-function viewOf(point: Point, record: RepositoryRecord, verification: BackupVerification | null): Backup {
+function viewOf(
+  point: Point,
+  record: RepositoryRecord,
+  verification: BackupVerification | null,
+  doubts: readonly DoubtRecord[],
+): Backup {
   return {
     id: point.id,
     name: point.name,
@@ -162,6 +170,10 @@ function viewOf(point: Point, record: RepositoryRecord, verification: BackupVeri
     disks: point.disks.map(({ root: _, ...disk }) => disk),
     documents: point.documents.map(({ name }) => name),
     verification,
+    auditMs: Number(point.notes['auditMs'] ?? 0),
+    doubts: doubts
+      .filter((doubt) => casts(doubt, point))
+      .map(({ disk, offset, length, foundAt }) => ({ disk, offset, length, foundAt })),
   };
 }
 

@@ -11,13 +11,16 @@ import { changesBetween, linkReader } from '../tracking/changes-between.ts';
 import type { ForkOutput } from '../tracking/fork-steps.ts';
 import { bytesOf } from '../tracking/ranges.ts';
 import type { ReferenceRecord } from '../tracking/reference-record.ts';
-import { AuditRecords, auditDisk, cleanPart, planAudit } from './audit.ts';
+import { auditDisk, cleanPart, planAudit } from './audit.ts';
+import { AuditRecords } from './audit-records.ts';
 import type { BackupHost } from './backup-host.ts';
 import { backupReference } from './backup-reference.ts';
 import { documentsOf } from './documents.ts';
 import { backupErrors } from './errors.ts';
 import { openChainOf } from './open-chain.ts';
 import { planChangedRead, planFullRead, type ReadPiece } from './read-plan.ts';
+
+const mostAttempts = 5;
 
 export interface PointTask {
   readonly pointId: string;
@@ -34,6 +37,10 @@ export interface PointTask {
   readonly plan: string | null;
   /** Within which the audit proves a whole disk. */
   readonly auditRoundMs: number;
+  /** Of a try before this one, which is not made again. */
+  readonly audited: AuditOutcome | null;
+  /** Waits until so much may have been read. */
+  readonly pace: (bytes: number) => Promise<void>;
   readonly progress: (doneBytes: number, totalBytes: number) => void;
   readonly signal: AbortSignal;
 }
@@ -47,19 +54,38 @@ interface OpenDisk {
   readonly changes: readonly Range[] | null;
 }
 
-/** A disk differs from the backup before where nothing had marked it: the point was not made. */
-export class AuditMismatch extends Error {
-  override readonly name = 'AuditMismatch';
+/** What the audit found beside a backup. */
+export interface AuditOutcome {
+  readonly bytes: Readonly<Record<string, number>>;
+  readonly tookMs: number;
+  /** The first difference of each disk that has one. */
+  readonly mismatches: readonly Mismatch[];
+}
+
+export interface Mismatch {
   readonly diskId: string;
   readonly disk: string;
   readonly range: Range;
+  /** When the backup was made that it was compared with. */
+  readonly baseCreatedAt: string;
+}
 
-  constructor(vm: string, diskId: string, disk: string, range: Range) {
+/** Disks differ from the backup before where nothing had marked it: the point was not made. */
+export class AuditMismatch extends Error {
+  override readonly name = 'AuditMismatch';
+  readonly outcome: AuditOutcome;
+
+  constructor(vm: string, outcome: AuditOutcome) {
+    const { disk, range } = outcome.mismatches[0]!;
     super(backupErrors.mismatch({ vm, disk, ...range }).message);
-    this.diskId = diskId;
-    this.disk = disk;
-    this.range = range;
+    this.outcome = outcome;
   }
+}
+
+export interface WrittenPoint {
+  readonly point: Point;
+  /** Ids of disks of which everything was read. */
+  readonly readInFull: readonly string[];
 }
 
 /** @throws AuditMismatch; what the repository throws */
@@ -67,7 +93,7 @@ export async function writeVmPoint(
   backups: BackupHost,
   repository: Repository,
   task: PointTask,
-): Promise<Point> {
+): Promise<WrittenPoint> {
   const { host } = backups;
   const { vmId, vmName, signal } = task;
   await using opened = new AsyncDisposableStack();
@@ -77,7 +103,7 @@ export async function writeVmPoint(
   const disks: OpenDisk[] = [];
   for (const each of pin.disks) {
     const { diskId, name, sizeBytes } = each;
-    const changes = task.full.has(diskId) ? null : await changesOf(backups, state, each, reference, signal);
+    const changes = task.full.has(diskId) ? null : await changesOf(backups, task, diskId, reference);
     const disk = opened.use(await openPinned(backups, vmId, task.pinId, diskId, signal));
     disks.push({ diskId, name, sizeBytes, disk, changes });
   }
@@ -87,14 +113,15 @@ export async function writeVmPoint(
   const sources = await Promise.all(disks.map((disk) => sourceOf(disk, signal)));
   const totalBytes = sources.reduce((sum, { totalBytes: bytes }) => sum + bytes, 0);
   let doneBytes = 0;
-  return await writePoint(repository, {
+  const point = await writePoint(repository, {
     id: task.pointId,
     vm: { id: vmId, name: vmName },
     base,
     disks: sources.map(({ source }) => source),
     documents: await documentsOf(host, task.fork.settings),
     details: async () => {
-      const audit = await auditAll(backups, task, disks, held);
+      const audit = task.audited ?? (await auditAll(backups, task, disks, held));
+      if (!task.audited && audit.mismatches.length > 0) throw new AuditMismatch(vmName, audit);
       const { consistency, reason, frozenMs, forkedAt } = task.fork;
       return {
         name: task.name,
@@ -110,12 +137,14 @@ export async function writeVmPoint(
         },
       };
     },
-    onRead: (_, bytes) => {
+    onRead: async (_, bytes) => {
       doneBytes += bytes;
       task.progress(doneBytes, totalBytes);
+      await task.pace(bytes);
     },
     signal,
   });
+  return { point, readInFull: disks.filter(({ changes }) => changes === null).map(({ diskId }) => diskId) };
 }
 
 export function pinOf(state: ChainState, pinId: string): PinRecord {
@@ -125,24 +154,28 @@ export function pinOf(state: ChainState, pinId: string): PinRecord {
   return pin;
 }
 
+/** Where a merge ends meanwhile, a layer that said what changed is gone, and its edge says it. */
 async function changesOf(
   backups: BackupHost,
-  state: ChainState,
-  { diskId, sizeBytes, chain }: PinRecord['disks'][number],
+  task: PointTask,
+  diskId: string,
   reference: ReferenceRecord | null,
-  signal: AbortSignal,
 ): Promise<Range[] | null> {
   const from = reference?.disks.find((disk) => disk.diskId === diskId);
   if (!from) return null;
-  const to = { stateId: chain[0]!.id, sizeBytes };
-  const read = linkReader(backups.host, state.vm.settings.id, signal);
-  try {
-    return await changesBetween(state, diskId, from, to, read);
-  } catch (cause) {
-    // Then nobody knows what changed: the disk is read.
-    if (!isCorralError(cause, 'tracking.extents-damaged')) throw cause;
-    backups.host.log.warn({ err: cause, vm: state.vm.settings.name }, 'a disk is read in full');
-    return null;
+  for (let attempt = 1; ; attempt += 1) {
+    const state = await backups.host.chainRecords.read(task.vmId);
+    const { chain, sizeBytes } = pinOf(state, task.pinId).disks.find((disk) => disk.diskId === diskId)!;
+    const to = { stateId: chain[0]!.id, sizeBytes };
+    try {
+      return await changesBetween(state, diskId, from, to, linkReader(backups.host, task.vmId, task.signal));
+    } catch (cause) {
+      if (isCorralError(cause, 'disk.not-found') && attempt < mostAttempts) continue;
+      // Then nobody knows what changed: the disk is read.
+      if (!isCorralError(cause, 'tracking.extents-damaged')) throw cause;
+      backups.host.log.warn({ err: cause, vm: task.vmName }, 'a disk is read in full');
+      return null;
+    }
   }
 }
 
@@ -160,7 +193,7 @@ async function openPinned(
     try {
       return await openChainOf(host.directory, vmId, chain, signal);
     } catch (cause) {
-      if (!isCorralError(cause, 'disk.not-found') || attempt === 5) throw cause;
+      if (!isCorralError(cause, 'disk.not-found') || attempt === mostAttempts) throw cause;
     }
   }
 }
@@ -215,19 +248,23 @@ async function auditAll(
   task: PointTask,
   disks: readonly OpenDisk[],
   base: HeldPoint | null,
-): Promise<{ readonly bytes: Record<string, number>; readonly tookMs: number }> {
+): Promise<AuditOutcome> {
   const since = performance.now();
   const bytes: Record<string, number> = {};
+  const mismatches: Mismatch[] = [];
   const records = new AuditRecords(backups.store);
   for (const { diskId, name, disk, sizeBytes, changes } of disks) {
     if (!changes || !base?.point.disks.some((each) => each.name === name)) continue;
     const record = await records.read(task.vmId, task.repositoryId, diskId);
     const { ranges, next } = planAudit(record, sizeBytes, new Date(), task.auditRoundMs);
     const clean = cleanPart(ranges, changes, sizeBytes);
-    const { auditBytes, mismatch } = await auditDisk(disk, name, base, clean, task.signal);
-    if (mismatch) throw new AuditMismatch(task.vmName, diskId, name, mismatch);
+    const { auditBytes, mismatch } = await auditDisk(disk, name, base, clean, task.pace, task.signal);
     bytes[name] = auditBytes;
-    await records.write(task.vmId, task.repositoryId, diskId, next);
+    if (mismatch) {
+      mismatches.push({ diskId, disk: name, range: mismatch, baseCreatedAt: base.point.createdAt });
+    } else {
+      await records.write(task.vmId, task.repositoryId, diskId, next);
+    }
   }
-  return { bytes, tookMs: performance.now() - since };
+  return { bytes, tookMs: performance.now() - since, mismatches };
 }

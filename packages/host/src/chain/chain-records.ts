@@ -5,6 +5,8 @@
 
 import { storeErrors } from '@corral/store/errors';
 import type { Store, StoreEntry, TransactionStep } from '@corral/store/store';
+import { auditPrefix } from '../backup/audit-records.ts';
+import { trackingSettingsKey } from '../backup/tracking-settings.ts';
 import {
   type CheckpointRecord,
   checkpointKey,
@@ -73,9 +75,16 @@ export class ChainRecords {
 
   /** Forgets all but the VM's record itself. Repeatable. */
   async forget(vmId: string): Promise<void> {
-    const prefixes = [checkpointPrefix(vmId), pinPrefix(vmId), referencePrefix(vmId), edgePrefix(vmId)];
+    const prefixes = [
+      checkpointPrefix(vmId),
+      pinPrefix(vmId),
+      referencePrefix(vmId),
+      edgePrefix(vmId),
+      auditPrefix(vmId),
+    ];
+    const keys = [chainKey(vmId), trackingSettingsKey(vmId)];
     await this.#store.transact({
-      then: [...prefixes.map((deletePrefix) => ({ deletePrefix })), { delete: chainKey(vmId) }],
+      then: [...prefixes.map((deletePrefix) => ({ deletePrefix })), ...keys.map((key) => ({ delete: key }))],
     });
   }
 

@@ -25,6 +25,10 @@ export const backupGroup: CommandGroup = {
       summary: 'Plans: backups that make themselves',
       load: async () => (await import('./plan/plan-group.ts')).planGroup,
     },
+    tracking: {
+      summary: 'How the changes of a VM are tracked, and how far that is proved',
+      load: async () => (await import('./backup-tracking.ts')).backupTracking,
+    },
     delete: {
       summary: 'Delete a backup',
       load: async () => (await import('./backup-delete.ts')).backupDelete,

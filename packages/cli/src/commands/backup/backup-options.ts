@@ -1,6 +1,6 @@
 /** Words of options that several commands on backups and reference points have. */
 import { Option } from '@commander-js/extra-typings';
-import { parseDuration } from '@corral/core/units';
+import { parseDuration, parseSize } from '@corral/core/units';
 
 export const consistencies = ['application', 'filesystem', 'crash'] as const;
 
@@ -15,6 +15,12 @@ export const freezeLimit = [
   '--freeze-limit <duration>',
   'after which the guest is thawed, whatever happens; default: 10s',
   (text: string): number => parseDuration(text),
+] as const;
+
+export const bandwidth = [
+  '--bandwidth <size>',
+  'read at most so much per second, such as 50MiB; default: no limit',
+  (text: string): number => parseSize(text),
 ] as const;
 
 export const inRepository = [

@@ -7,7 +7,7 @@ import { seeThrough } from '../../operation/run-operation.ts';
 import { print, printLine } from '../../output.ts';
 import type { CommandDefinition } from '../../tree/command-tree.ts';
 import { noWait, waitLimit } from '../wait-options.ts';
-import { consistencyOption, freezeLimit } from './backup-options.ts';
+import { bandwidth, consistencyOption, freezeLimit } from './backup-options.ts';
 
 export const backupRun: CommandDefinition = {
   description:
@@ -31,28 +31,40 @@ export const backupRun: CommandDefinition = {
       .option('--full', 'read every disk from end to end')
       .addOption(consistencyOption())
       .option(...freezeLimit)
+      .option(...bandwidth)
       .option(...noWait)
       .option(...waitLimit)
-      .action(async (vms, { repository, name, full, consistency, freezeLimit: limitMs, ...choice }) => {
-        const request = {
-          repository,
-          ...(name !== undefined && { name }),
-          ...(consistency !== undefined && { consistency }),
-          ...(limitMs !== undefined && { freezeLimitMs: limitMs }),
-          full: full === true,
-        };
-        const client = await context.client();
-        const begun: Operation[] = [];
-        for (const vm of vms) begun.push(await client.backup.run(vm, request, context.call));
-        if (!choice.wait) return printBegun(context, begun);
-        const backups: Backup[] = [];
-        for (const operation of begun) {
-          backups.push(
-            await backupOf(context, client, await seeThrough(context, client, operation, choice), repository),
-          );
-        }
-        await printBackups(context, backups);
-      });
+      .action(
+        async (
+          vms,
+          { repository, name, full, consistency, freezeLimit: limitMs, bandwidth: rate, ...choice },
+        ) => {
+          const request = {
+            repository,
+            ...(name !== undefined && { name }),
+            ...(consistency !== undefined && { consistency }),
+            ...(limitMs !== undefined && { freezeLimitMs: limitMs }),
+            ...(rate !== undefined && { bytesPerSecond: rate }),
+            full: full === true,
+          };
+          const client = await context.client();
+          const begun: Operation[] = [];
+          for (const vm of vms) begun.push(await client.backup.run(vm, request, context.call));
+          if (!choice.wait) return printBegun(context, begun);
+          const backups: Backup[] = [];
+          for (const operation of begun) {
+            backups.push(
+              await backupOf(
+                context,
+                client,
+                await seeThrough(context, client, operation, choice),
+                repository,
+              ),
+            );
+          }
+          await printBackups(context, backups);
+        },
+      );
   },
 };
 

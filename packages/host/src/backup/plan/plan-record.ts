@@ -16,6 +16,7 @@ export const PlanRecord = z.strictObject({
   schedule: BackupSchedule,
   retention: RetentionRules,
   consistency: z.enum(['application', 'filesystem', 'crash']).nullable(),
+  bytesPerSecond: z.int().nullable().default(null),
   lastRunAt: z.string().nullable(),
 });
 export type PlanRecord = z.infer<typeof PlanRecord>;
@@ -64,6 +65,20 @@ export class PlanRecords {
       then: [{ put: keyOf(record.id), value: JSON.stringify({ ...record, lastRunAt: at.toISOString() }) }],
     });
     return succeeded;
+  }
+
+  /** @throws backup.plan-not-found */
+  async update(id: string, change: (record: PlanRecord) => PlanRecord): Promise<PlanRecord> {
+    for (;;) {
+      const entry = await this.#store.get(keyOf(id));
+      if (!entry) throw backupErrors['plan-not-found']({ plan: id });
+      const next = change(PlanRecord.parse(JSON.parse(entry.value)));
+      const { succeeded } = await this.#store.transact({
+        compare: [{ key: keyOf(id), modRevision: entry.modRevision }],
+        then: [{ put: keyOf(id), value: JSON.stringify(next) }],
+      });
+      if (succeeded) return next;
+    }
   }
 
   async delete({ id, name }: PlanRecord): Promise<void> {

@@ -1,5 +1,3 @@
-import { parseDuration } from '@corral/core/units';
-import { cliErrors } from '../../../errors.ts';
 import { say } from '../../../output.ts';
 import type { CommandDefinition } from '../../../tree/command-tree.ts';
 import {
@@ -11,7 +9,8 @@ import {
   keepYearly,
   rulesOf,
 } from '../../repository/retention-options.ts';
-import { consistencyOption } from '../backup-options.ts';
+import { bandwidth, consistencyOption } from '../backup-options.ts';
+import { dailyAtOption, everyOption, requiredSchedule } from './schedule-options.ts';
 
 export const planCreate: CommandDefinition = {
   description:
@@ -31,27 +30,27 @@ export const planCreate: CommandDefinition = {
       .argument('<new-name>', 'name of the plan')
       .requiredOption('--repository <repository>', 'where to')
       .option('--vm <vm...>', 'names or ids; default: every VM of the host')
-      .option('--every <duration>', 'from run to run, such as 6h', (text: string): number =>
-        parseDuration(text),
-      )
-      .option('--daily-at <time>', 'HH:MM, UTC')
+      .option(...everyOption)
+      .option(...dailyAtOption)
       .addOption(consistencyOption())
+      .option(...bandwidth)
       .option(...keepLast)
       .option(...keepHourly)
       .option(...keepDaily)
       .option(...keepWeekly)
       .option(...keepMonthly)
       .option(...keepYearly)
-      .action(async (name, { repository, vm, every, dailyAt, consistency, ...keep }) => {
+      .action(async (name, { repository, vm, every, dailyAt, consistency, bandwidth: rate, ...keep }) => {
         const client = await context.client();
         const retention = rulesOf(keep);
         const plan = await client.plan.create(
           {
             name,
             repository,
-            schedule: scheduleOf(every, dailyAt),
+            schedule: requiredSchedule(every, dailyAt),
             ...(vm !== undefined && { vms: vm }),
             ...(consistency !== undefined && { consistency }),
+            ...(rate !== undefined && { bytesPerSecond: rate }),
             ...(retention !== undefined && { retention }),
           },
           context.call,
@@ -60,13 +59,3 @@ export const planCreate: CommandDefinition = {
       });
   },
 };
-
-function scheduleOf(everyMs: number | undefined, dailyAt: string | undefined) {
-  if (everyMs !== undefined && dailyAt === undefined) return { everyMs };
-  if (dailyAt !== undefined && everyMs === undefined) return { dailyAt };
-  throw cliErrors.value({
-    what: 'a schedule',
-    text: everyMs === undefined ? 'none' : 'two of them',
-    expected: 'Give one of --every and --daily-at.',
-  });
-}

@@ -15,6 +15,8 @@ export const planGroup: CommandGroup = {
     },
     list: { summary: 'List the backup plans', load: async () => (await import('./plan-list.ts')).planList },
     show: { summary: 'Show a backup plan', load: async () => (await import('./plan-show.ts')).planShow },
+    set: { summary: 'Change a backup plan', load: async () => (await import('./plan-set.ts')).planSet },
+    run: { summary: 'Run a backup plan now', load: async () => (await import('./plan-run.ts')).planRun },
     delete: {
       summary: 'Delete a backup plan',
       load: async () => (await import('./plan-delete.ts')).planDelete,

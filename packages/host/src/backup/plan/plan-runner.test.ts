@@ -7,7 +7,7 @@ import { sampleVm } from '../../testing/sample-vm.ts';
 import type { BackupHost } from '../backup-host.ts';
 import { backupErrors } from '../errors.ts';
 import { type PlanRecord, PlanRecords } from './plan-record.ts';
-import { type PlanRunner, runPlans } from './run-plans.ts';
+import { PlanRunner, type PlanRunnerOptions } from './plan-runner.ts';
 
 const planOf = (createdAt: string): PlanRecord => ({
   id: newId(),
@@ -18,6 +18,7 @@ const planOf = (createdAt: string): PlanRecord => ({
   schedule: { everyMs: 3_600_000 },
   retention: {},
   consistency: null,
+  bytesPerSecond: null,
   lastRunAt: null,
 });
 
@@ -35,7 +36,7 @@ test('a plan that missed several runs is caught up once; what cannot begin is to
     emit: async (type: string, { name }: { name: string }) => void told.push(`${type} ${name}`),
     log: { error: (problem: object) => told.push(JSON.stringify(problem)) },
   };
-  const runner = {
+  const runner = new PlanRunner({
     backups: { host, connections: { records: { find: async () => null } } } as unknown as BackupHost,
     records,
     service: {
@@ -50,8 +51,8 @@ test('a plan that missed several runs is caught up once; what cannot begin is to
       stop.abort(abortErrors.cancelled({ what: 'the test' }));
       return { state: 'succeeded' };
     },
-  } as unknown as PlanRunner;
-  await assert.rejects(runPlans(runner, stop.signal), { code: 'core.cancelled' });
+  } as unknown as PlanRunnerOptions);
+  await assert.rejects(runner.work(stop.signal), { code: 'core.cancelled' });
   assert.deepEqual(told.sort(), ['run web1', 'vm.backup-failed bad']);
   const [plan] = await records.list();
   assert.ok(Date.parse(plan!.lastRunAt!) > Date.now() - 60_000, 'the run counts from when it was made');
