@@ -81,7 +81,8 @@ async function startGuest(
     ['-device', 'pcie-root-port,id=hot-port,chassis=1,slot=1', '-device', 'virtio-scsi-pci,id=scsi'],
     devices,
   ].flat();
-  const process = stack.use(await ToolProcess.start(QEMU, args, directory.file('monitor')));
+  // The last of its sockets: QEMU makes those of -serial when those of -qmp and -chardev are there.
+  const process = stack.use(await ToolProcess.start(QEMU, args, directory.file('serial')));
   const console = stack.adopt(new Console(directory.file('serial')), (open) => open.close());
   const monitor = stack.use(await QmpClient.connect(directory.file('monitor'), { peer: 'the test guest' }));
   const agent = stack.use(
