@@ -100,6 +100,10 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
     prepare: start,
     begin: (client) => client.vm.disk.add('a', { name: 'more', sizeBytes: 2 ** 24 }),
   },
+  'vm.disk-resize': {
+    prepare: withHotDisk,
+    begin: (client) => client.vm.disk.resize('a', 'more', { sizeBytes: 2 ** 25 }),
+  },
   'vm.disk-remove': { prepare: withHotDisk, begin: (client) => client.vm.disk.remove('a', 'more') },
   'vm.port-add': { prepare: start, begin: (client) => client.vm.port.add('a', { network: 'user' }) },
   'vm.port-remove': { prepare: create, begin: (client) => client.vm.port.remove('a', 'net0') },

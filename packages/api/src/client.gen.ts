@@ -329,6 +329,16 @@ class VmDiskClient {
     return this.#caller.json<Result<'vm.disk.add'>>({ method: 'POST', path: `/v1/vms/${part(vm)}/disks`, body }, options);
   }
 
+  /** Enlarge a disk; the guest of a running VM sees it at once. */
+  resize(
+    vm: string,
+    disk: string,
+    body: Body<'vm.disk.resize'>,
+    options: CallOptions = {},
+  ): Promise<Result<'vm.disk.resize'>> {
+    return this.#caller.json<Result<'vm.disk.resize'>>({ method: 'PATCH', path: `/v1/vms/${part(vm)}/disks/${part(disk)}`, body }, options);
+  }
+
   /** Detach a disk and delete it; a pass-through device stays as it is. */
   remove(
     vm: string,

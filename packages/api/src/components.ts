@@ -97,6 +97,7 @@ import { Ticket, TicketCreate } from './schemas/ticket.ts';
 import { Token, TokenCreate, TokenCreated } from './schemas/token.ts';
 import { Tracking, TrackingPatch } from './schemas/tracking.ts';
 import {
+  DiskResize,
   DiskSource,
   PortSource,
   SeedSource,
@@ -152,6 +153,7 @@ export const components: Readonly<Record<string, z.ZodType>> = {
   CheckpointPresent,
   DiskPage,
   DiskSettings,
+  DiskResize,
   DiskSource,
   DoctorFinding,
   DoctorReport,

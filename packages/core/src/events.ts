@@ -66,6 +66,11 @@ export const eventTypes = {
     'Disk removed',
     (vm, d) => `Disk ${d.disk} was removed from VM ${vm}.`,
   ),
+  'vm.disk-resized': event<{ disk: string; sizeBytes: number }>(
+    'info',
+    'Disk enlarged',
+    (vm, d) => `Disk ${d.disk} of VM ${vm} has ${d.sizeBytes} bytes now.`,
+  ),
   'vm.port-added': event<{ port: string }>(
     'info',
     'Port added',

@@ -53,6 +53,7 @@ import type {
 import type { TicketKind } from '@corral/api/schemas/ticket';
 import type { Tracking, TrackingPatch } from '@corral/api/schemas/tracking';
 import type {
+  DiskResize,
   DiskSource,
   PortSource,
   Vm,
@@ -135,6 +136,8 @@ export interface VmService {
     options: { readonly keep: boolean },
     caller: Caller,
   ): Promise<OperationSnapshot>;
+  /** @throws vm.disk-not-found, vm.disk-shrinks */
+  resizeDisk(vm: string, disk: string, input: DiskResize, caller: Caller): Promise<OperationSnapshot>;
   addPort(vm: string, port: PortSource, caller: Caller): Promise<OperationSnapshot>;
   removePort(vm: string, port: string, caller: Caller): Promise<OperationSnapshot>;
 }

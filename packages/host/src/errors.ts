@@ -5,6 +5,7 @@ const spoken: Readonly<Record<string, string>> = {
   'guest-call': 'a call to its guest agent',
   'disk-add': 'adding a disk',
   'disk-remove': 'removing a disk',
+  'disk-resize': 'enlarging a disk',
   'port-add': 'adding a port',
   'port-remove': 'removing a port',
   'discard-saved': 'discarding saved memory',
@@ -21,6 +22,18 @@ export const vmErrors = defineErrors('vm', {
     409,
     'The name is taken',
     (p) => `A VM named "${p.name}" exists already. Choose another name, or rename that VM.`,
+  ),
+  'disk-shrinks': error<{ vm: string; disk: string; sizeBytes: number }>(
+    409,
+    'A disk does not become smaller',
+    (p) =>
+      `Disk "${p.disk}" of VM "${p.vm}" has ${p.sizeBytes} bytes, and what its guest keeps at its end would be lost. Give a larger size, or copy its content to a smaller disk inside the guest.`,
+  ),
+  'fixed-device': error<{ vm: string; disk: string }>(
+    409,
+    'A device has its size',
+    (p) =>
+      `Disk "${p.disk}" of VM "${p.vm}" is a device of the host. Enlarge the device itself; its guest sees that at the next start.`,
   ),
   'illegal-state': error<{ vm: string; action: string; state: string; legalStates: readonly string[] }>(
     409,

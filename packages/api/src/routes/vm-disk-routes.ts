@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { route } from '../route.ts';
 import { NameOrId, PageQuery, pageOf } from '../schemas/common.ts';
 import { Operation } from '../schemas/operation.ts';
-import { DiskSource } from '../schemas/vm.ts';
+import { DiskResize, DiskSource } from '../schemas/vm.ts';
 import { DiskSettings } from '../schemas/vm-settings.ts';
 import { VmParams } from './vm-routes.ts';
 
@@ -41,6 +41,26 @@ export const vmDiskRoutes = {
       'vm.bus-full',
       'vm.bad-disk',
       'api.host-path-forbidden',
+      'operation.busy',
+    ],
+  }),
+  'vm.disk.resize': route({
+    id: 'vm.disk.resize',
+    method: 'PATCH',
+    path: '/v1/vms/{vm}/disks/{disk}',
+    summary: 'Enlarge a disk; the guest of a running VM sees it at once',
+    role: 'operator',
+    kind: 'operation',
+    params: VmParams.extend({ disk: NameOrId }),
+    body: DiskResize,
+    status: 202,
+    response: Operation,
+    errors: [
+      'vm.not-found',
+      'vm.illegal-state',
+      'vm.disk-not-found',
+      'vm.disk-shrinks',
+      'vm.fixed-device',
       'operation.busy',
     ],
   }),

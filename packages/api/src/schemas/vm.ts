@@ -123,6 +123,11 @@ export type VmCreate = z.infer<typeof VmCreate>;
 export type VmPatch = z.infer<typeof VmPatch>;
 export type VmClone = z.infer<typeof VmClone>;
 export type VmShutdown = z.infer<typeof VmShutdown>;
+export const DiskResize = z.strictObject({
+  sizeBytes: Bytes.min(1).multipleOf(512).describe('in bytes, a multiple of 512; larger than before'),
+});
+
+export type DiskResize = z.infer<typeof DiskResize>;
 export type DiskSource = z.infer<typeof DiskSource>;
 export type PortSource = z.infer<typeof PortSource>;
 export type SeedSource = z.infer<typeof SeedSource>;

@@ -53,6 +53,8 @@ function diskHandlers(vms: VmService): HandlersOf<'vm.disk'> {
       refuseHostPaths(hostPathsOfDisk(body), caller);
       return operationDocument(await vms.addDisk(params.vm, body, caller));
     },
+    'vm.disk.resize': async ({ body, caller, params }) =>
+      operationDocument(await vms.resizeDisk(params.vm, params.disk, body, caller)),
     'vm.disk.remove': async ({ caller, params, query }) => {
       const options = { keep: query.keep === 'true' };
       return operationDocument(await vms.removeDisk(params.vm, params.disk, options, caller));

@@ -209,6 +209,8 @@ function fakeVms(state: State): VmService {
     act: async (vm, action, caller) => change(vm, `act ${action}`, caller),
     shutdown: async (vm, { force, limitMs }, caller) => change(vm, `shutdown ${limitMs} ${force}`, caller),
     addDisk: async (vm, disk, caller) => change(vm, `addDisk ${disk.name}`, caller),
+    resizeDisk: async (vm, disk, { sizeBytes }, caller) =>
+      change(vm, `resizeDisk ${disk} ${sizeBytes}`, caller),
     removeDisk: async (vm, disk, { keep }, caller) => change(vm, `removeDisk ${disk} ${keep}`, caller),
     addPort: async (vm, port, caller) => change(vm, `addPort ${port.network}`, caller),
     removePort: async (vm, port, caller) => change(vm, `removePort ${port}`, caller),

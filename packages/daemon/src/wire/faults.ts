@@ -21,6 +21,8 @@ function actionsOn(directory: DataDirectory, records: VmRecords): FaultActions {
   };
   return {
     'kill-qemu': killAll,
+    /** Until it gets SIGCONT: whoever stopped it looks at what lies on disk at this very point. */
+    'stop-daemon': () => void process.kill(process.pid, 'SIGSTOP'),
     'kill-both': async () => {
       await killAll();
       process.kill(process.pid, 'SIGKILL');

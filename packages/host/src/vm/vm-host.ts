@@ -67,6 +67,7 @@ export function requireLegal(host: VmHost, record: VmRecord, action: VmAction): 
 const needsLocalDisks: ReadonlySet<VmAction> = new Set([
   'clone',
   'disk-remove',
+  'disk-resize',
   'checkpoint-create',
   'checkpoint-apply',
   'checkpoint-delete',

@@ -5,6 +5,7 @@ import { vmDelete } from './operations/delete.ts';
 import { vmDiskAdd, vmDiskRemove } from './operations/disks.ts';
 import { vmPortAdd, vmPortRemove } from './operations/ports.ts';
 import { vmDiscardSaved, vmPause, vmReset, vmResume, vmShutdown, vmStop } from './operations/power.ts';
+import { vmDiskResize } from './operations/resize-disk.ts';
 import { vmSave } from './operations/save.ts';
 import { vmSet } from './operations/set.ts';
 import { vmStart } from './operations/start.ts';
@@ -26,6 +27,7 @@ export function vmOperations(host: VmHost) {
     delete: vmDelete(host),
     diskAdd: vmDiskAdd(host),
     diskRemove: vmDiskRemove(host),
+    diskResize: vmDiskResize(host),
     portAdd: vmPortAdd(host),
     portRemove: vmPortRemove(host),
   };

@@ -49,6 +49,7 @@ const writesFiles: ReadonlySet<Parameters<typeof requireLegal>[2]> = new Set([
   'clone',
   'disk-add',
   'disk-remove',
+  'disk-resize',
 ]);
 
 type PlainAction = 'start' | 'stop' | 'pause' | 'resume' | 'save' | 'discard-saved' | 'reset';
@@ -188,6 +189,28 @@ export class VmService {
     const disk = record.settings.disks.find((candidate) => candidate.name === name || candidate.id === name);
     if (!disk) throw vmErrors['disk-not-found']({ vm: record.settings.name, disk: name });
     return this.#start('diskRemove', { ...target(record), disk, keepFile: options.keep }, caller);
+  }
+
+  /** Shrinking is refused: what the guest has at the end would be lost. */
+  async resizeDisk(
+    vm: string,
+    name: string,
+    { sizeBytes }: { readonly sizeBytes: number },
+    caller: Requester,
+  ): Promise<OperationSnapshot> {
+    const record = await this.#legal(vm, 'disk-resize');
+    const names = { vm: record.settings.name, disk: name };
+    const disk = record.settings.disks.find((candidate) => candidate.name === name || candidate.id === name);
+    if (!disk) throw vmErrors['disk-not-found'](names);
+    if (disk.passThrough) throw vmErrors['fixed-device'](names);
+    if (sizeBytes < disk.sizeBytes) {
+      throw vmErrors['disk-shrinks']({ ...names, sizeBytes: disk.sizeBytes });
+    }
+    return this.#start(
+      'diskResize',
+      { ...target(record), diskId: disk.id, diskName: disk.name, sizeBytes },
+      caller,
+    );
   }
 
   async addPort(vm: string, source: PortSource, caller: Requester): Promise<OperationSnapshot> {

@@ -17,5 +17,5 @@ export const planRun: CommandDefinition = {
 
 function sentence(plan: string, { operations, refused }: BackupPlanRun): string {
   const begun = `Plan ${plan} has begun ${operations.length} backups${operations.length === 0 ? '' : `: ${operations.join(', ')}`}.`;
-  return [begun, ...refused.map(({ vm, reason }) => `${vm}: ${reason}`)].join('\n');
+  return [begun, ...refused.map(({ vm, reason }) => `${vm}: ${reason}`)].join(' ');
 }

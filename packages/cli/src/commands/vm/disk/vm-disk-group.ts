@@ -15,6 +15,10 @@ export const vmDiskGroup: CommandGroup = {
       summary: 'Make a disk and attach it, to a running VM too',
       load: async () => (await import('./vm-disk-add.ts')).vmDiskAdd,
     },
+    resize: {
+      summary: 'Enlarge a disk, of a running VM too',
+      load: async () => (await import('./vm-disk-resize.ts')).vmDiskResize,
+    },
     remove: {
       summary: 'Detach a disk and delete it',
       load: async () => (await import('./vm-disk-remove.ts')).vmDiskRemove,
