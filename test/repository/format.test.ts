@@ -10,7 +10,9 @@ import { copyPoints } from '@corral/backup/copy/copy';
 import { addKey, listKeySlots, removeKey } from '@corral/backup/key-management';
 import { DirectoryStore } from '@corral/backup/object-store/directory-store';
 import { MemoryStore } from '@corral/backup/object-store/memory-store';
+import { addVerification, verificationsOf } from '@corral/backup/point/verifications';
 import { prune } from '@corral/backup/prune/prune';
+import { previewPrune } from '@corral/backup/prune/prune-preview';
 import { Repository } from '@corral/backup/repository';
 import { FileSink } from '@corral/backup/restore/restore-sink';
 import { deletePoint, lockPoint } from '@corral/backup/retention/point-locks';
@@ -239,6 +241,8 @@ test('points are copied to a second repository under another key, incrementally'
   const second = makeDisk(70, { 0: 'a', 1: 'b' });
   const one = await backUp(source, first, { name: 'one', document: '{}' });
   const two = await backUp(source, second, { base: one, name: 'two' }, first);
+  const found = { outcome: 'passed', method: 'agent', detail: 'answered', tookMs: 1 } as const;
+  await addVerification(source.context, one.id, found);
   const result = await copyPoints(source, target, [one.id, two.id]);
   assert.deepEqual(
     result.copied.map(({ source: id }) => id),
@@ -255,8 +259,44 @@ test('points are copied to a second repository under another key, incrementally'
   assert.equal(points[1]!.disks[0]!.changedBytes, 2 * blockBytes);
   assert.ok((await restoreDisk(target, points[0]!.id)).equals(first));
   assert.ok((await restoreDisk(target, points[1]!.id)).equals(second));
+  await addVerification(source.context, one.id, { ...found, outcome: 'failed' });
   assert.deepEqual((await copyPoints(source, target, [one.id, two.id])).skipped, [one.id, two.id]);
+  assert.deepEqual(
+    await verificationsOf(target.context, points[0]!.id),
+    await verificationsOf(source.context, one.id),
+    'what was found is copied too, later findings with the next copy',
+  );
 });
+
+test('a preview of a prune tells what the prune then frees, and writes nothing', async () => {
+  const store = new MemoryStore();
+  await using repository = await Repository.create(store, inPlace);
+  const { context } = repository;
+  const going = await backUp(repository, makeDisk(70, { 0: 'shared', 1: 'going' }));
+  const staying = makeDisk(70, { 0: 'shared', 1: 'staying' });
+  const kept = await backUp(repository, staying);
+  const before = new Map(store.objects);
+  const preview = await previewPrune(context, { without: new Set([going.id]) });
+  assert.deepEqual(store.objects, before);
+  assert.ok(preview.packs > 0);
+  await deletePoint(context, going.id);
+  const stored = packBytes(store);
+  const { deletedPacks } = await prune(context);
+  assert.equal(deletedPacks, preview.packs);
+  // What is copied together gets a directory of its own.
+  const freed = stored - packBytes(store);
+  assert.ok(Math.abs(freed - preview.freedBytes) < 1_000, `${freed} freed, ${preview.freedBytes} foretold`);
+  assert.ok((await restoreDisk(repository, kept.id)).equals(staying));
+  assert.deepEqual(await previewPrune(context, { without: new Set() }), { packs: 0, freedBytes: 0 });
+  await tightenPolicy(context, { appendOnly: true });
+  const refused = previewPrune(context, { without: new Set() });
+  await assert.rejects(refused, { code: 'repository.append-only' });
+});
+
+function packBytes({ objects }: MemoryStore): number {
+  const packs = [...objects].filter(([name]) => name.startsWith('packs/'));
+  return packs.reduce((sum, [, { content }]) => sum + content.length, 0);
+}
 
 test('statistics tell what is stored and saved', async () => {
   await using repository = await Repository.create(new MemoryStore(), inPlace);

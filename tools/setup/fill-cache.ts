@@ -1,5 +1,5 @@
 /**
- * `fill-cache.ts [--refresh] guest|etcd|boot-loaders|micro ...`: puts sets of unpacked Debian packages and the micro image into
+ * `fill-cache.ts [--refresh] guest|etcd|boot-loaders|micro|file-helper ...`: puts sets of unpacked Debian packages and images into
  * Corral's cache, for the set-up. Runs on the project's own Node, under the set-up's lock.
  */
 import { parseArgs } from 'node:util';
@@ -7,7 +7,7 @@ import { isCorralError } from '@corral/core/errors';
 import { defaultCacheDirectory } from '@corral/image/cache-directory';
 import { ensurePackageSet } from '@corral/image/debian/package-set';
 import { bootLoaderPackages, etcdPackages, guestPackages } from '@corral/image/debian/package-sets';
-import { cachedMicroImage } from '@corral/image/micro/cached-micro-image';
+import { cachedMicroImage, fileHelper } from '@corral/image/micro/cached-micro-image';
 import type { LongWork } from '@corral/image/progress';
 
 type Filler = (cache: string, refresh: boolean, work: LongWork) => Promise<unknown>;
@@ -17,6 +17,7 @@ const fillers: Readonly<Record<string, Filler>> = {
   etcd: (cache, refresh, work) => ensurePackageSet({ ...etcdPackages(cache), refresh }, work),
   'boot-loaders': (cache, refresh, work) => ensurePackageSet({ ...bootLoaderPackages(cache), refresh }, work),
   micro: (cache, _refresh, work) => cachedMicroImage(cache, work),
+  'file-helper': (cache, _refresh, work) => cachedMicroImage(cache, work, fileHelper),
 };
 
 async function main(): Promise<number> {

@@ -42,7 +42,7 @@ export async function setUpHost({ tests = false, refresh = false } = {}) {
     installDebianPackages(wanted, lockPath, say),
   );
   await setUpNpm();
-  await part('cache: packages of the guest, the micro image', () =>
-    fillCache(['guest', 'micro', ...(tests ? ['etcd', 'boot-loaders'] : [])], refresh),
+  await part('cache: packages of the guest, the micro image, the helper for single files', () =>
+    fillCache(['guest', 'micro', 'file-helper', ...(tests ? ['etcd', 'boot-loaders'] : [])], refresh),
   );
 }

@@ -235,6 +235,15 @@ class RepositoryClient {
     return this.#caller.json<Result<'repository.statistics'>>({ method: 'GET', path: `/v1/repositories/${part(repository)}/statistics` }, options);
   }
 
+  /** What a prune would delete and free now. */
+  prunePreview(
+    repository: string,
+    query: Query<'repository.prunePreview'> = {},
+    options: CallOptions = {},
+  ): Promise<Result<'repository.prunePreview'>> {
+    return this.#caller.json<Result<'repository.prunePreview'>>({ method: 'GET', path: `/v1/repositories/${part(repository)}/prune`, query }, options);
+  }
+
   /** Create a repository in an empty place and connect to it. */
   create(
     body: Body<'repository.create'>,

@@ -40,6 +40,7 @@ import type {
   RepositoryKey,
   RepositoryKeyAdd,
   RepositoryPatch,
+  RepositoryPrunePreview,
   RepositoryStatistics,
 } from '@corral/api/schemas/repository';
 import type {
@@ -239,6 +240,12 @@ export interface RepositoryService {
   list(): Promise<readonly Repository[]>;
   show(repository: string): Promise<Repository>;
   statistics(repository: string, signal: AbortSignal): Promise<RepositoryStatistics>;
+  /** @throws repository.append-only */
+  prunePreview(
+    repository: string,
+    applyRetention: boolean,
+    signal: AbortSignal,
+  ): Promise<RepositoryPrunePreview>;
   /** @throws repository.name-taken */
   create(input: RepositoryCreate, caller: Caller): Promise<OperationSnapshot>;
   /** @throws repository.name-taken */

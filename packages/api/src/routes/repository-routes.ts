@@ -12,6 +12,8 @@ import {
   RepositoryKeyAdd,
   RepositoryPatch,
   RepositoryPrune,
+  RepositoryPrunePreview,
+  RepositoryPrunePreviewQuery,
   RepositoryStatistics,
 } from '../schemas/repository.ts';
 
@@ -57,6 +59,27 @@ export const repositoryRoutes = {
     status: 200,
     response: RepositoryStatistics,
     errors: ['repository.not-connected', 'repository.not-found', 'repository.wrong-key', 'repository.store'],
+  }),
+  'repository.prunePreview': route({
+    id: 'repository.prunePreview',
+    method: 'GET',
+    path: '/v1/repositories/{repository}/prune',
+    summary: 'What a prune would delete and free now',
+    description:
+      'Deletes nothing. Walks over the maps of all backups; that takes its time where they are many.',
+    role: 'viewer',
+    kind: 'json',
+    params,
+    query: RepositoryPrunePreviewQuery,
+    status: 200,
+    response: RepositoryPrunePreview,
+    errors: [
+      'repository.not-connected',
+      'repository.not-found',
+      'repository.wrong-key',
+      'repository.store',
+      'repository.append-only',
+    ],
   }),
   'repository.create': route({
     id: 'repository.create',

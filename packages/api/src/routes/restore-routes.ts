@@ -86,7 +86,7 @@ export const restoreRoutes = {
     path: '/v1/backups/{backup}/list-files',
     summary: 'List a folder of a file system in a backup',
     description:
-      'A helper VM without a network reads the disk; nothing foreign is mounted on the host. ext4, XFS and FAT. The entries are in the output of the operation.',
+      'A helper VM without a network reads the disk; nothing foreign is mounted on the host. ext4, XFS, FAT and NTFS. The entries are in the output of the operation.',
     role: 'operator',
     kind: 'operation',
     params,

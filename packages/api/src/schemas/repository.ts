@@ -117,6 +117,21 @@ export const RepositoryPrune = z.strictObject({
   applyRetention: z.boolean().default(true).describe('first delete the backups that no rule keeps'),
 });
 
+export const RepositoryPrunePreviewQuery = z.strictObject({
+  applyRetention: z.enum(['true', 'false']).default('true').describe('count what no rule keeps as deleted'),
+});
+
+/** What a prune would do. */
+export const RepositoryPrunePreview = z.strictObject({
+  backups: z
+    .array(z.strictObject({ point: Id, vm: z.string(), name: z.string(), createdAt: z.string() }))
+    .describe('that no rule keeps; at most 1000 of them'),
+  deletedPoints: z.int(),
+  lockedPoints: z.int().describe('that no rule keeps and a lock does'),
+  deletedPacks: z.int(),
+  freedBytes: Bytes.describe('less what is copied together; running backups may hold some of it up'),
+});
+
 export const RepositoryCopy = z.strictObject({
   to: z.string().min(1).max(63).describe('name or id of the other repository'),
   points: z.array(Id).max(10_000).optional().describe('default: all that are not there yet'),
@@ -201,6 +216,7 @@ export type RepositoryCopy = z.infer<typeof RepositoryCopy>;
 export type RepositoryKey = z.infer<typeof RepositoryKey>;
 export type RepositoryKeyAdd = z.infer<typeof RepositoryKeyAdd>;
 export type RepositoryCheckReport = z.infer<typeof RepositoryCheckReport>;
+export type RepositoryPrunePreview = z.infer<typeof RepositoryPrunePreview>;
 export type RepositoryPruneResult = z.infer<typeof RepositoryPruneResult>;
 export type RepositoryRepairResult = z.infer<typeof RepositoryRepairResult>;
 export type RepositoryCopyResult = z.infer<typeof RepositoryCopyResult>;

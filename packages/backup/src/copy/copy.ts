@@ -6,6 +6,7 @@ import { repositoryErrors } from '../errors.ts';
 import { type Point, streamsOf } from '../point/point.ts';
 import type { PointReader } from '../point/point-reader.ts';
 import type { StreamReader } from '../point/stream-reader.ts';
+import { copyVerifications } from '../point/verifications.ts';
 import type { Repository } from '../repository.ts';
 import { isMatch, originNote, originOf } from './copy-origin.ts';
 
@@ -41,16 +42,31 @@ export async function copyPoints(
   const copied: { source: string; copy: string }[] = [];
   const skipped: string[] = [];
   for (const point of points.filter(({ id }) => wanted.has(id))) {
-    if (there.some((copy) => isMatch(copy, source.id, point.id))) {
+    const known = there.find((copy) => isMatch(copy, source.id, point.id));
+    if (known) {
+      await copyFindings(source, point, target, known, options.signal);
       skipped.push(point.id);
       continue;
     }
     const copy = await copyPoint(source, target, point, there, options);
+    await copyFindings(source, point, target, copy, options.signal);
     there.push(copy);
     copied.push({ source: point.id, copy: copy.id });
     options.onPoint?.(point, copy);
   }
   return { copied, skipped };
+}
+
+/** Those that were made since the point was copied too. */
+async function copyFindings(
+  source: Repository,
+  point: Point,
+  target: Repository,
+  copy: Point,
+  signal?: AbortSignal,
+): Promise<void> {
+  const from = { context: source.context, point: point.id };
+  await copyVerifications(from, { context: target.context, point: copy.id }, signal);
 }
 
 async function copyPoint(

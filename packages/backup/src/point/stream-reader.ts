@@ -3,6 +3,7 @@ import type { RepositoryContext } from '../context.ts';
 import { repositoryErrors } from '../errors.ts';
 import { blockBytes, fanOut } from '../format/config.ts';
 import { blockId } from '../pack/blob.ts';
+import { countBlocks } from '../tree/count-blocks.ts';
 import { blockLength, entrySpan, isZeroId, nodeEntry } from '../tree/geometry.ts';
 import { readNodeAt } from '../tree/node-source.ts';
 import { type BlockEntry, type Tree, walkBlocks, walkDifferences } from '../tree/tree-walk.ts';
@@ -74,6 +75,12 @@ export class StreamReader {
   /** The blocks that are not zero, in order. */
   blocks(first = 0, end = this.tree.blocks, signal?: AbortSignal): AsyncIterable<BlockEntry> {
     return walkBlocks(this.#context.nodes, this.tree, first, end, signal);
+  }
+
+  /** How much of it is not zero, to whole blocks: what a restore writes. */
+  async dataBytes(signal?: AbortSignal): Promise<number> {
+    const blocks = await countBlocks(this.#context.nodes, this.tree, signal);
+    return Math.min(this.sizeBytes, blocks * blockBytes);
   }
 
   /** The ranges that are not zero, in order, as few as possible; of a part of the disk, to whole blocks, if one is given. */

@@ -29,6 +29,7 @@ export type NewVerification = Pick<Verification, 'outcome' | 'method' | 'detail'
 };
 
 const folder = 'verifications/';
+const timeDigits = 15;
 const base64 = /^[A-Za-z0-9+/]{0,16777216}={0,2}$/;
 
 /** Adds a finding. @throws repository.point-not-found */
@@ -49,11 +50,39 @@ export async function addVerification(
       tookMs: Math.round(found.tookMs),
       screenshot: found.screenshot?.toString('base64') ?? null,
     };
-    const name = `${folder}${point}/${String(time).padStart(15, '0')}`;
+    const name = `${folder}${point}/${String(time).padStart(timeDigits, '0')}`;
     const bytes = sealDocument(context.keys, name, uuidBytes(point), verification);
     if ((await context.store.put(name, bytes, { signal })) === 'stored') return verification;
     // Another one in the same millisecond: the next is free.
   }
+}
+
+/**
+ * Puts what was found about a point of one repository beside its copy in another, as it was found. What is there is left.
+ *
+ * @returns how many were put
+ */
+export async function copyVerifications(
+  from: { readonly context: RepositoryContext; readonly point: string },
+  to: { readonly context: RepositoryContext; readonly point: string },
+  signal?: AbortSignal,
+): Promise<number> {
+  const { keys, store } = to.context;
+  const there = new Set(
+    (await listAll(store, `${folder}${to.point}/`, signal)).map(({ name }) => name.slice(-timeDigits)),
+  );
+  let put = 0;
+  for (const { name: source } of await listAll(from.context.store, `${folder}${from.point}/`, signal)) {
+    const time = source.slice(-timeDigits);
+    if (there.has(time)) continue;
+    // What cannot be read there is named by a check of that repository.
+    const verification = await readVerification(from.context, source, signal).catch(onLoss);
+    if (!verification) continue;
+    const name = `${folder}${to.point}/${time}`;
+    const bytes = sealDocument(keys, name, uuidBytes(to.point), verification);
+    if ((await store.put(name, bytes, { signal })) === 'stored') put += 1;
+  }
+  return put;
 }
 
 /** All that was found about a point, oldest first. What cannot be read is left out; `check` names it. */

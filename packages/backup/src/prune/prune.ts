@@ -4,21 +4,19 @@
  */
 import { hostname } from 'node:os';
 import type { RepositoryContext } from '../context.ts';
-import { uuidText } from '../crypto/keys.ts';
-import { headerBytes, openSealer, sessionOfHeader } from '../crypto/sealer.ts';
-import { isLoss, repositoryErrors } from '../errors.ts';
-import { blobKind, storedLength } from '../format/length-word.ts';
+import { repositoryErrors } from '../errors.ts';
+import { blobKind } from '../format/length-word.ts';
 import { mergeSegments } from '../index/compaction.ts';
 import { segmentName } from '../index/segment-format.ts';
 import { listAll } from '../object-store/object-store.ts';
 import { BlobWriter } from '../pack/blob-writer.ts';
 import { packName } from '../pack/pack-format.ts';
-import { listPoints, pinsOf } from '../point/point.ts';
+import { listPoints } from '../point/point.ts';
 import { retainUntil } from '../point/point-writer.ts';
 import type { SeenSession, Session } from '../session/session.ts';
 import { nextState, putState, type RepositoryState, removeOldStates } from '../state/state.ts';
-import { type Liveness, markLive } from './liveness.ts';
-import { defaultLimits, type PackUse, type PruneLimits, planPrune } from './prune-plan.ts';
+import { type Look, type LookOptions, look, onLoss, packUses } from './look.ts';
+import { defaultLimits, type PruneLimits, planPrune } from './prune-plan.ts';
 import { mayRelyOn, sessionsAtWork } from './sessions-at-work.ts';
 
 export interface PruneOptions {
@@ -73,13 +71,6 @@ async function removeStrays(context: RepositoryContext, signal?: AbortSignal): P
     if (!points.has(name.split('/')[1]!)) await context.store.delete(name, signal);
 }
 
-interface Look {
-  readonly context: RepositoryContext;
-  readonly state: RepositoryState;
-  readonly live: Liveness;
-  readonly packs: ReadonlyMap<string, number>;
-}
-
 class Prune {
   readonly #context: RepositoryContext;
   readonly #session: Session;
@@ -125,38 +116,19 @@ class Prune {
     throw repositoryErrors.busy({ what, attempts: mostAttempts });
   }
 
-  /** Points before sessions, the index before the packs: see the proof in the format's document. */
-  async #look(work: (look: Look) => Promise<boolean>): Promise<boolean> {
-    const { store } = this.#context;
+  get #lookOptions(): LookOptions {
     const signal = this.#signal;
-    const { points, damaged } = await listPoints(store, this.#context.keys, signal);
-    const unreadable = damaged.keys().next().value;
-    // What an unreadable point needs is unknown: nothing may go before it is repaired or deleted.
-    if (unreadable !== undefined) throw damaged.get(unreadable)!;
-    const sessions = await sessionsAtWork(this.#context, this.#session.id, signal);
-    const blind = sessions.find(({ content }) => content === null);
-    if (blind)
-      throw repositoryErrors.busy({ what: `Session ${blind.id}, which cannot be read,`, attempts: 1 });
-    const roots = [...points.flatMap(pinsOf), ...sessions.flatMap(({ content }) => content?.pins ?? [])];
-    // A look of its own: the numbers of records must stand still while they are marked.
-    const context = await this.#context.fresh(signal);
-    try {
-      context.throwIfStateDamaged();
-      const damagedSegment = [...context.index.damaged.values()][0];
-      if (damagedSegment) throw damagedSegment;
-      const live = await markLive(context, roots, signal);
-      const packs = new Map(
-        (await listAll(store, 'packs/', signal)).map((e) => [e.name.slice(-64), e.sizeBytes]),
-      );
-      return await work({ context, state: context.state, live, packs });
-    } finally {
-      await context.pool.close();
-    }
+    const sessions = (exceptId: string) => sessionsAtWork(this.#context, exceptId, signal);
+    return { sessions, ownId: this.#session.id, signal };
+  }
+
+  #look(work: (look: Look) => Promise<boolean>): Promise<boolean> {
+    return look(this.#context, this.#lookOptions, work);
   }
 
   async #doom(): Promise<true | null> {
     const done = await this.#look(async (look) => {
-      const uses = await this.#packUses(look);
+      const uses = await packUses(look, this.#lookOptions);
       const plan = planPrune(uses, this.#limits);
       const revoked = await this.#revoked(look.state);
       if (plan.doom.length === 0 && revoked.length === look.state.revoked.length) return true;
@@ -175,55 +147,6 @@ class Prune {
   async #revoked(state: RepositoryState): Promise<string[]> {
     const { tombstones } = await listPoints(this.#context.store, this.#context.keys, this.#signal);
     return [...new Set([...state.revoked, ...tombstones])];
-  }
-
-  async #packUses(look: Look): Promise<PackUse[]> {
-    const { index } = look.context;
-    const uses = new Map<string, { listedBytes: number; liveBytes: number }>();
-    const byPack = Array.from({ length: index.packs.count }, (_, pack) => {
-      const hash = index.packs.hash(pack);
-      const use = uses.get(hash) ?? { listedBytes: 0, liveBytes: 0 };
-      uses.set(hash, use);
-      return use;
-    });
-    await index.visitRecords((record, place) => {
-      const bytes = storedLength(place.word);
-      byPack[place.pack]!.listedBytes += bytes;
-      if (look.live.has(record)) byPack[place.pack]!.liveBytes += bytes;
-    }, this.#signal);
-    const doomed = new Set(look.state.doomed.flatMap(({ packs }) => packs));
-    const orphans = await this.#orphans([...look.packs.keys()].filter((hash) => !uses.has(hash)));
-    return [...look.packs.keys()].map((hash) => ({
-      hash,
-      ...(uses.get(hash) ?? { listedBytes: 0, liveBytes: 0 }),
-      isDoomed: doomed.has(hash),
-      isListed: uses.has(hash),
-      hasWriterEnded: orphans.has(hash),
-    }));
-  }
-
-  /** Packs that no segment names although their sessions have ended: nobody will name them any more. */
-  async #orphans(hashes: readonly string[]): Promise<Set<string>> {
-    if (hashes.length === 0) return new Set();
-    const { store, keys } = this.#context;
-    const writers = new Map<string, string>();
-    for (const hash of hashes) {
-      const header = await store
-        .read(packName(hash), { offset: 0, length: headerBytes }, this.#signal)
-        .catch(onLoss);
-      const isPack = header && openSealer(keys, 'P', header) !== null;
-      if (isPack) writers.set(hash, uuidText(sessionOfHeader(header)));
-    }
-    const atWork = new Set((await sessionsAtWork(this.#context, '', this.#signal)).map(({ id }) => id));
-    // A session may have put its segment and ended since the index was read.
-    const again = await this.#context.fresh(this.#signal);
-    await again.pool.close();
-    const named = new Set(
-      Array.from({ length: again.index.packs.count }, (_, pack) => again.index.packs.hash(pack)),
-    );
-    return new Set(
-      [...writers].filter(([hash, id]) => !atWork.has(id) && !named.has(hash)).map(([hash]) => hash),
-    );
   }
 
   /** Copies the marked blobs of some packs into new ones; they are listed by a segment when this ends. */
@@ -347,10 +270,6 @@ function holders(atWork: readonly SeenSession[], hindered: RepositoryState['doom
   return atWork
     .filter((session) => hindered.some(({ since }) => mayRelyOn(session, since)))
     .map(({ id }) => id);
-}
-
-function onLoss(cause: unknown): undefined {
-  if (!isLoss(cause)) throw cause;
 }
 
 function definedOnly(limits: Partial<PruneLimits>): Partial<PruneLimits> {

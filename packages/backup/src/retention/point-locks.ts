@@ -55,8 +55,18 @@ export async function lockPoint(context: RepositoryContext, id: string, until: D
   );
 }
 
+/** The end of a lock that is not over: it is when both clocks say so, the host's and the store's. Null: there is none. */
+export async function lockInForce(
+  context: RepositoryContext,
+  point: Point,
+  signal?: AbortSignal,
+): Promise<Date | null> {
+  const until = await lockedUntil(context, point, signal);
+  return until && Math.min(Date.now(), await context.store.now(signal)) < until.getTime() ? until : null;
+}
+
 /**
- * Deletes a point; its data goes at the next prune. A lock is over when both clocks say so, the host's and the store's.
+ * Deletes a point; its data goes at the next prune.
  *
  * @throws repository.locked, repository.append-only, repository.point-not-found
  */
@@ -68,10 +78,8 @@ export async function deletePoint(
   await context.refresh(signal);
   context.throwIfAppendOnly();
   const point = await readPoint(context.store, context.keys, id, signal);
-  const until = await lockedUntil(context, point, signal);
-  if (until && Math.min(Date.now(), await context.store.now(signal)) < until.getTime()) {
-    throw repositoryErrors.locked({ point: id, until: until.toISOString() });
-  }
+  const until = await lockInForce(context, point, signal);
+  if (until) throw repositoryErrors.locked({ point: id, until: until.toISOString() });
   await context.store.delete(pointName(id), signal);
   for (const prefix of [`locks/${id}/`, `verifications/${id}/`]) {
     for (const { name } of await listAll(context.store, prefix, signal))

@@ -4,6 +4,7 @@ import type {
   RepositoryCheckReport,
   RepositoryKey,
   RepositoryPlace,
+  RepositoryPrunePreview,
   RepositoryPruneResult,
   RepositoryRepairResult,
   RepositoryStatistics,
@@ -118,6 +119,17 @@ function harmFacts({
 
 function more(count: number, shown: number): string[] {
   return count > shown ? [`and ${count - shown} more`] : [];
+}
+
+export function prunePreviewText(preview: RepositoryPrunePreview, paint: Paint): string {
+  const { backups, deletedPacks, deletedPoints, freedBytes, lockedPoints } = preview;
+  const lines = backups.map(({ createdAt, name, vm }) => `${vm}, ${name}, ${formatTime(createdAt)}`);
+  const facts: Fact[] = [
+    ['Would delete', deletedPoints === 0 ? 'no backup' : [...lines, ...more(deletedPoints, lines.length)]],
+    ['Would free', `about ${formatSize(freedBytes)} in ${deletedPacks} packs`],
+  ];
+  if (lockedPoints > 0) facts.push(['Kept by a lock', `${lockedPoints} backups`]);
+  return renderFacts(facts, paint);
 }
 
 export function pruneText(result: RepositoryPruneResult, paint: Paint): string {

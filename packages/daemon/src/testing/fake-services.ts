@@ -224,6 +224,13 @@ function fakeRepositories(state: State): RepositoryService {
     list: async () => [sampleRepository('vault')],
     show: async () => sampleRepository('vault'),
     statistics: async () => sampleRepositoryStatistics(),
+    prunePreview: async () => ({
+      backups: [],
+      deletedPoints: 0,
+      lockedPoints: 0,
+      deletedPacks: 0,
+      freedBytes: 0,
+    }),
     create: async ({ name }, caller) => change(`create ${name}`, caller),
     connect: async ({ name }, caller) => change(`connect ${name}`, caller),
     remove: async (repository, caller) => change(`remove ${repository}`, caller),

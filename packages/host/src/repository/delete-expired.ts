@@ -1,8 +1,8 @@
-/** Deletes the backups that no retention rule keeps; their space is freed by the next prune. */
+/** The backups that no retention rule keeps, and their deletion; their space is freed by the next prune. */
 import type { RetentionRules } from '@corral/api/schemas/repository';
 import type { Point } from '@corral/backup/point/point';
 import type { Repository } from '@corral/backup/repository';
-import { deletePoint } from '@corral/backup/retention/point-locks';
+import { deletePoint, lockInForce } from '@corral/backup/retention/point-locks';
 import { applyRetention } from '@corral/backup/retention/retention-rules';
 import { isCorralError } from '@corral/core/errors';
 
@@ -12,31 +12,53 @@ export interface DeleteExpiredOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** Those that `deleteExpired` would look at. The rules count for each VM by itself. */
+async function expired(
+  repository: Repository,
+  rules: RetentionRules,
+  { only = () => true, signal }: DeleteExpiredOptions,
+): Promise<Point[]> {
+  const { points } = await repository.points(signal);
+  const byVm = Map.groupBy(points.filter(only), ({ vm }) => vm.id);
+  return [...byVm.values()].flatMap((ofVm) => [...applyRetention(ofVm, rules).remove]);
+}
+
+/** What `deleteExpired` would do now. */
+export async function previewExpired(
+  repository: Repository,
+  rules: RetentionRules,
+  options: DeleteExpiredOptions = {},
+): Promise<{ deleted: Point[]; locked: Point[] }> {
+  const deleted: Point[] = [];
+  const locked: Point[] = [];
+  for (const point of await expired(repository, rules, options)) {
+    const lock = await lockInForce(repository.context, point, options.signal);
+    (lock ? locked : deleted).push(point);
+  }
+  return { deleted, locked };
+}
+
 /**
- * The rules count for each VM by itself. What a lock protects stays. Repeatable.
+ * What a lock protects stays. Repeatable.
  *
  * @throws repository.append-only
  */
 export async function deleteExpired(
   repository: Repository,
   rules: RetentionRules,
-  { only = () => true, signal }: DeleteExpiredOptions = {},
+  options: DeleteExpiredOptions = {},
 ): Promise<{ deletedPoints: number; lockedPoints: number }> {
-  const { points } = await repository.points(signal);
-  const byVm = Map.groupBy(points.filter(only), ({ vm }) => vm.id);
   let deletedPoints = 0;
   let lockedPoints = 0;
-  for (const ofVm of byVm.values()) {
-    for (const { id } of applyRetention(ofVm, rules).remove) {
-      try {
-        await deletePoint(repository.context, id, signal);
-        deletedPoints += 1;
-      } catch (cause) {
-        // Another host may have applied rules too.
-        if (isCorralError(cause, 'repository.point-not-found')) continue;
-        if (!isCorralError(cause, 'repository.locked')) throw cause;
-        lockedPoints += 1;
-      }
+  for (const { id } of await expired(repository, rules, options)) {
+    try {
+      await deletePoint(repository.context, id, options.signal);
+      deletedPoints += 1;
+    } catch (cause) {
+      // Another host may have applied rules too.
+      if (isCorralError(cause, 'repository.point-not-found')) continue;
+      if (!isCorralError(cause, 'repository.locked')) throw cause;
+      lockedPoints += 1;
     }
   }
   return { deletedPoints, lockedPoints };

@@ -7,20 +7,26 @@ import type {
   RepositoryKey,
   RepositoryKeyAdd,
   RepositoryPatch,
+  RepositoryPrunePreview,
   RepositorySecret,
   RepositoryStatistics,
 } from '@corral/api/schemas/repository';
 import { checkSecret } from '@corral/backup/crypto/key-slot';
 import { listKeySlots } from '@corral/backup/key-management';
+import { previewPrune } from '@corral/backup/prune/prune-preview';
 import { statisticsOf } from '@corral/backup/statistics';
 import { newId } from '@corral/core/ids';
 import type { OperationSnapshot } from '@corral/operation/operation';
 import type { Requester, StartOperation } from '../operations.ts';
 import { checkPlace, keySecret } from './connections.ts';
+import { previewExpired } from './delete-expired.ts';
 import { connectionErrors } from './errors.ts';
 import type { Named, RepositoryHost } from './repository-host.ts';
 import type { RepositoryOperations } from './repository-operations.ts';
 import type { RepositoryRecord } from './repository-record.ts';
+
+/** Longer lists are of no use to people, and the count is told. */
+const mostListed = 1_000;
 
 export class RepositoryService {
   readonly #host: RepositoryHost;
@@ -44,6 +50,33 @@ export class RepositoryService {
   async statistics(repository: string, signal: AbortSignal): Promise<RepositoryStatistics> {
     await using open = await this.#host.connections.open(repository, signal);
     return await statisticsOf(open.context, signal);
+  }
+
+  /** @throws repository.append-only: there is nothing to be deleted */
+  async prunePreview(
+    repository: string,
+    applyRetention: boolean,
+    signal: AbortSignal,
+  ): Promise<RepositoryPrunePreview> {
+    const { records } = this.#host.connections;
+    await using open = await this.#host.connections.open(repository, signal);
+    const { retention } = await records.get(repository);
+    const rules = applyRetention ? retention : {};
+    const { deleted, locked } = await previewExpired(open, rules, { signal });
+    const without = new Set(deleted.map(({ id }) => id));
+    const { freedBytes, packs } = await previewPrune(open.context, { without, signal });
+    return {
+      backups: deleted.slice(0, mostListed).map(({ createdAt, id, name, vm }) => ({
+        point: id,
+        vm: vm.name,
+        name,
+        createdAt,
+      })),
+      deletedPoints: deleted.length,
+      lockedPoints: locked.length,
+      deletedPacks: packs,
+      freedBytes,
+    };
   }
 
   async create(request: RepositoryCreate, caller: Requester): Promise<OperationSnapshot> {

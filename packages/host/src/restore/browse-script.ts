@@ -30,11 +30,13 @@ if [ -z "$at" ]; then
   at=/mnt/.found
   mkdir -p "$at"
   mounted=
+  only=ro,nosuid,nodev,noexec
   for type in ext4 xfs vfat; do
     modprobe -q "$type"
-    mount -t "$type" -o ro,nosuid,nodev,noexec "$device" "$at" 2>/dev/null && mounted=1 && break
+    mount -t "$type" -o "$only" "$device" "$at" 2>/dev/null && mounted=1 && break
   done
-  [ -n "$mounted" ] || refuse "it holds no file system that can be read here (ext4, XFS, FAT)"
+  [ -n "$mounted" ] || { modprobe -q fuse && ntfs-3g -o "$only" "$device" "$at" 2>/dev/null && mounted=1; }
+  [ -n "$mounted" ] || refuse "it holds no file system that can be read here (ext4, XFS, FAT, NTFS)"
 fi
 real=$(realpath "$at/$rest" 2>/dev/null) || refuse "there is no such file"
 case $real/ in "$at"/*) ;; *) refuse "a link leads out of the file system" ;; esac

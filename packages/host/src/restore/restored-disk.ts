@@ -2,7 +2,6 @@
 import { chmod, chown, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { DiskSettings } from '@corral/api/schemas/vm-settings';
-import type { HeldPoint } from '@corral/backup/point/held-point';
 import type { Disk, DiskFormat } from '@corral/disk/disk';
 import { driverOf } from '@corral/disk/drivers';
 import type { Progress } from '@corral/operation/operation';
@@ -23,13 +22,6 @@ export interface WriteOptions {
   readonly uid: number | null;
   readonly signal: AbortSignal;
   readonly onProgress: (writtenBytes: number) => void;
-}
-
-/** Bytes of a disk that are not zero: what its restore writes. */
-export async function dataBytes(held: HeldPoint, disk: string, signal: AbortSignal): Promise<number> {
-  let bytes = 0;
-  for await (const { length } of held.disk(disk).extents(signal)) bytes += length;
-  return bytes;
 }
 
 /** Repeatable: a file that is there is whole. @throws repository.object-damaged, repository.blob-missing, disk.* */
@@ -88,7 +80,7 @@ export async function writeDisksOfVm(
   { progress, signal }: { readonly progress: (progress: Progress) => void; readonly signal: AbortSignal },
 ): Promise<number> {
   let total = 0;
-  for (const { name } of disks) total += await dataBytes(open.held, name, signal);
+  for (const { name } of disks) total += await open.held.disk(name).dataBytes(signal);
   await host.volumes.requireSpace(host.directory.vm(vm.id).folder, total, `Restoring VM ${vm.name}`);
   let before = 0;
   for (const { format, name, path } of disks) {

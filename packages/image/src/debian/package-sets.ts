@@ -11,6 +11,15 @@ export function guestPackages(cacheDirectory: string): PackageSetRequest {
   };
 }
 
+/** What reads NTFS in the helper that looks into backups, and makes it in tests. Its libc is that of the guest's set. */
+export function ntfsPackages(cacheDirectory: string): PackageSetRequest {
+  return {
+    folder: join(cacheDirectory, 'host/ntfs'),
+    roots: ['ntfs-3g'],
+    follow: /^libntfs-3g/,
+  };
+}
+
 /** etcd for the tests: installed, Debian's package would start a service. */
 export function etcdPackages(cacheDirectory: string): PackageSetRequest {
   return {

@@ -4,12 +4,11 @@ import { chmod, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
-import { ensurePackageSet } from '../debian/package-set.ts';
-import { guestPackages } from '../debian/package-sets.ts';
+import { ntfsPackages } from '../debian/package-sets.ts';
 import type { LongWork } from '../progress.ts';
-import { buildMicroImage, type MicroImage } from './micro-image.ts';
+import { buildMicroImage, type MicroExtra, type MicroImage, microPackages } from './micro-image.ts';
 
-const recipe = fileURLToPath(new URL('.', import.meta.url));
+const recipeFolder = fileURLToPath(new URL('.', import.meta.url));
 const stampName = 'micro.json';
 
 const Stamp = z.strictObject({
@@ -33,12 +32,12 @@ export interface CachedMicroImage extends MicroImage {
 /** Of everything that the image is made of: the versions of its packages and the files of this folder. */
 async function recipeKey(packages: MicroImage['packages']): Promise<string> {
   const hash = createHash('sha256').update(JSON.stringify(packages));
-  const entries = await readdir(recipe, { recursive: true, withFileTypes: true });
+  const entries = await readdir(recipeFolder, { recursive: true, withFileTypes: true });
   const paths = entries
     .filter((entry) => entry.isFile())
     .map(({ parentPath, name }) => join(parentPath, name));
   for (const path of paths.toSorted()) {
-    if (!path.endsWith('.test.ts')) hash.update(path.slice(recipe.length)).update(await readFile(path));
+    if (!path.endsWith('.test.ts')) hash.update(path.slice(recipeFolder.length)).update(await readFile(path));
   }
   return hash.digest('hex');
 }
@@ -47,14 +46,22 @@ async function recipeKey(packages: MicroImage['packages']): Promise<string> {
 export interface MicroVariant {
   /** Of its folder in the cache. */
   readonly name: string;
-  readonly extraModules: readonly string[];
+  readonly extra: (cacheDirectory: string) => MicroExtra;
 }
 
-const plain: MicroVariant = { name: 'micro', extraModules: [] };
-/** Reads file systems of other systems. */
-export const fileHelper: MicroVariant = { name: 'file-helper', extraModules: ['xfs'] };
+const plainName = 'micro';
 
-const folderOf = (cacheDirectory: string, name = plain.name): string => join(cacheDirectory, name);
+/** Reads file systems of other systems. Debian's cloud kernel has no driver for NTFS: a program of its own reads it. */
+export const fileHelper: MicroVariant = {
+  name: 'file-helper',
+  extra: (cacheDirectory) => ({
+    modules: ['xfs', 'fuse'],
+    programs: ['bin/ntfs-3g'],
+    packages: ntfsPackages(cacheDirectory),
+  }),
+};
+
+const folderOf = (cacheDirectory: string, name = plainName): string => join(cacheDirectory, name);
 
 async function readStamp(folder: string): Promise<z.infer<typeof Stamp> | undefined> {
   try {
@@ -78,17 +85,19 @@ export async function findCachedMicroImage(cacheDirectory: string): Promise<Cach
 export async function cachedMicroImage(
   cacheDirectory: string,
   work: LongWork = {},
-  { extraModules, name }: MicroVariant = plain,
+  variant?: MicroVariant,
 ): Promise<CachedMicroImage> {
-  const folder = folderOf(cacheDirectory, name);
-  const { packages } = await ensurePackageSet(guestPackages(cacheDirectory), work);
-  const key = [await recipeKey(packages), ...extraModules].join(' ');
+  const folder = folderOf(cacheDirectory, variant?.name);
+  const extra = variant?.extra(cacheDirectory);
+  const sets = await microPackages(cacheDirectory, extra, work);
+  const recipe = await recipeKey(sets.flatMap(({ packages }) => packages));
+  const key = [recipe, ...(extra ? [...extra.modules, ...extra.programs] : [])].join(' ');
   const stamp = await readStamp(folder);
   if (stamp?.key === key) return { folder, ...stamp.image };
   await mkdir(dirname(folder), { recursive: true });
   const part = await mkdtemp(`${folder}.part-`);
   try {
-    const image = await buildMicroImage({ cacheDirectory, target: part, extraModules, ...work });
+    const image = await buildMicroImage({ cacheDirectory, target: part, ...(extra && { extra }), ...work });
     await writeFile(join(part, stampName), `${JSON.stringify({ version: 1, key, image }, null, 2)}\n`);
     // A QEMU under a user of its own reads it.
     await chmod(part, 0o755);

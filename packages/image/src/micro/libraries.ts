@@ -1,4 +1,4 @@
-/** The shared libraries of a program that lies in an unpacked tree, found by that tree's own loader. */
+/** The shared libraries of a program that lies in unpacked trees, found by their own loader. */
 import { join } from 'node:path';
 import { runCommand } from '../command.ts';
 import { imageErrors } from '../errors.ts';
@@ -28,26 +28,27 @@ export interface ProgramLibraries {
 }
 
 /**
- * @param root of the unpacked packages
- * @param program path below it
- * @param findFile the first of several paths below root that exists
+ * @param roots of the unpacked packages; what several have is taken from the first
+ * @param program its path
+ * @param findFile the first of several paths below the roots that exists
  * @throws image.packages-incomplete
  */
 export async function findLibraries(
-  root: string,
+  roots: readonly string[],
   program: string,
   findFile: (paths: readonly string[]) => Promise<string>,
   signal?: AbortSignal,
 ): Promise<ProgramLibraries> {
   const loader = await findFile(folders.map((folder) => `${folder}/ld-linux-x86-64.so.2`));
-  const searched = folders.map((folder) => join(root, folder)).join(':');
+  const searched = roots.flatMap((root) => folders.map((folder) => join(root, folder))).join(':');
   const args = ['--inhibit-cache', '--library-path', searched, '--list', program];
   const list = parseLoaderList((await runCommand(loader, args, { signal })).toString());
   const libraries = new Map<string, string>();
   for (const [name, path] of list) {
-    // One that the host's own folders had to lend is not in the tree either.
-    if (path?.startsWith(`${root}/`)) libraries.set(name, path);
-    else throw imageErrors['packages-incomplete']({ folder: root, missing: `The library ${name}` });
+    // One that the host's own folders had to lend is not in the trees either.
+    if (path !== undefined && roots.some((root) => path.startsWith(`${root}/`))) libraries.set(name, path);
+    else
+      throw imageErrors['packages-incomplete']({ folder: roots.join(', '), missing: `The library ${name}` });
   }
   return { loader, libraries };
 }

@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { DebianPackage } from '../debian/apt.ts';
-import { ensurePackageSet } from '../debian/package-set.ts';
+import { ensurePackageSet, type PackageSet, type PackageSetRequest } from '../debian/package-set.ts';
 import { guestPackages } from '../debian/package-sets.ts';
 import { imageErrors } from '../errors.ts';
 import type { LongWork } from '../progress.ts';
@@ -25,8 +25,16 @@ export interface MicroImageOptions extends LongWork {
   readonly cacheDirectory: string;
   /** An existing folder; `vmlinuz` and `initrd` are written there. */
   readonly target: string;
-  /** More kernel modules, by name. */
-  readonly extraModules?: readonly string[];
+  /** What it holds beside what every micro image has. */
+  readonly extra?: MicroExtra;
+}
+
+export interface MicroExtra {
+  /** Kernel modules, by name. */
+  readonly modules: readonly string[];
+  /** Programs, as paths in `packages`. */
+  readonly programs: readonly string[];
+  readonly packages: PackageSetRequest;
 }
 
 export interface MicroImage {
@@ -44,29 +52,33 @@ export interface MicroImage {
 
 /** Finds files in the unpacked packages, which keep them with and without /usr, by release. */
 class PackageTree {
-  readonly root: string;
+  readonly roots: readonly string[];
 
-  constructor(root: string) {
-    this.root = root;
+  constructor(roots: readonly string[]) {
+    this.roots = roots;
   }
 
   /** @throws image.packages-incomplete */
   readonly find = async (paths: readonly string[]): Promise<string> => {
-    for (const path of paths) {
-      const found = await stat(join(this.root, path)).catch((cause: NodeJS.ErrnoException) => {
+    for (const place of this.roots.flatMap((root) => paths.map((path) => join(root, path)))) {
+      const found = await stat(place).catch((cause: NodeJS.ErrnoException) => {
         if (cause.code === 'ENOENT') return undefined;
         throw cause;
       });
-      if (found) return join(this.root, path);
+      if (found) return place;
     }
-    throw imageErrors['packages-incomplete']({ folder: this.root, missing: paths[0]! });
+    throw this.incomplete(paths[0]!);
   };
 
   async kernelVersion(): Promise<string> {
     const names = await readdir(await this.find(['boot']));
     const kernels = names.filter((name) => name.startsWith('vmlinuz-'));
     if (kernels.length === 1) return kernels[0]!.slice('vmlinuz-'.length);
-    throw imageErrors['packages-incomplete']({ folder: this.root, missing: 'boot/vmlinuz-VERSION' });
+    throw this.incomplete('boot/vmlinuz-VERSION');
+  }
+
+  incomplete(missing: string): Error {
+    return imageErrors['packages-incomplete']({ folder: this.roots.join(', '), missing });
   }
 }
 
@@ -87,15 +99,25 @@ async function ownFiles(): Promise<readonly ArchiveEntry[]> {
   );
 }
 
-async function programs(tree: PackageTree, signal?: AbortSignal): Promise<readonly ArchiveEntry[]> {
-  const agent = await tree.find(['usr/sbin/qemu-ga', 'usr/bin/qemu-ga']);
-  const { loader, libraries } = await findLibraries(tree.root, agent, tree.find, signal);
+/** @param extra paths of more programs */
+async function programs(
+  tree: PackageTree,
+  extra: readonly string[],
+  signal?: AbortSignal,
+): Promise<readonly ArchiveEntry[]> {
+  const linked = new Map([['usr/sbin/qemu-ga', await tree.find(['usr/sbin/qemu-ga', 'usr/bin/qemu-ga'])]]);
+  for (const path of extra) linked.set(path, await tree.find([path, `usr/${path}`]));
+  const libraries = new Map<string, string>();
+  for (const program of linked.values()) {
+    const found = await findLibraries(tree.roots, program, tree.find, signal);
+    libraries.set(loaderPath, found.loader);
+    for (const [name, path] of found.libraries) libraries.set(`${libraryFolder}/${name}`, path);
+  }
   return Promise.all([
     file('bin/busybox', await tree.find(['bin/busybox', 'usr/bin/busybox']), true),
-    file('usr/sbin/qemu-ga', agent, true),
     file('etc/qemu/fsfreeze-hook', await tree.find(['etc/qemu/fsfreeze-hook']), true),
-    file(loaderPath, loader, true),
-    ...[...libraries].map(([name, path]) => file(`${libraryFolder}/${name}`, path, false)),
+    ...[...linked].map(([path, source]) => file(path, source, true)),
+    ...[...libraries].map(([path, source]) => file(path, source, path === loaderPath)),
   ]);
 }
 
@@ -126,18 +148,29 @@ async function buildInitramfs(entries: readonly ArchiveEntry[], signal?: AbortSi
   }
 }
 
+/** @throws image.packages-unavailable, image.command-missing */
+export async function microPackages(
+  cacheDirectory: string,
+  extra: MicroExtra | undefined,
+  work: LongWork,
+): Promise<readonly PackageSet[]> {
+  const sets = [await ensurePackageSet(guestPackages(cacheDirectory), work)];
+  if (extra) sets.push(await ensurePackageSet(extra.packages, work));
+  return sets;
+}
+
 /** @throws image.packages-unavailable, image.packages-incomplete, image.command-missing */
 export async function buildMicroImage(options: MicroImageOptions): Promise<MicroImage> {
-  const { cacheDirectory, target, signal, progress, extraModules = [] } = options;
-  const { folder, packages } = await ensurePackageSet(guestPackages(cacheDirectory), { signal, progress });
-  const tree = new PackageTree(folder);
+  const { cacheDirectory, target, signal, progress, extra } = options;
+  const sets = await microPackages(cacheDirectory, extra, { signal, progress });
+  const tree = new PackageTree(sets.map(({ folder }) => folder));
   const kernelVersion = await tree.kernelVersion();
   progress?.({ step: `packing the initramfs for Linux ${kernelVersion}` });
   const initrd = await buildInitramfs(
     [
       ...(await ownFiles()),
-      ...(await programs(tree, signal)),
-      ...(await moduleFiles(tree, kernelVersion, extraModules, signal)),
+      ...(await programs(tree, extra?.programs ?? [], signal)),
+      ...(await moduleFiles(tree, kernelVersion, extra?.modules ?? [], signal)),
     ],
     signal,
   );
@@ -150,7 +183,7 @@ export async function buildMicroImage(options: MicroImageOptions): Promise<Micro
     initrd: 'initrd',
     cmdline: microCommandLine,
     kernelVersion,
-    packages,
+    packages: sets.flatMap(({ packages }) => packages),
     sizeBytes: kernelBytes.length + initrd.length,
     sha256: createHash('sha256').update(kernelBytes).update(initrd).digest('hex'),
   };

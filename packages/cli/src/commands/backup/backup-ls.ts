@@ -8,7 +8,7 @@ import { backupPlace } from './backup-place.ts';
 
 export const backupLs: CommandDefinition = {
   description:
-    'Lists a folder of a file system in a backup: ext4, XFS or FAT. A helper VM without a network reads the disk; nothing foreign is mounted on the host. On a disk with partitions the path begins with the number of one; "/" lists them.',
+    'Lists a folder of a file system in a backup: ext4, XFS, FAT or NTFS. A helper VM without a network reads the disk; nothing foreign is mounted on the host. On a disk with partitions the path begins with the number of one; "/" lists them.',
   examples: [
     { command: 'corral backup ls nightly:data:/', explains: 'a disk without partitions, or its partitions' },
     { command: 'corral backup ls nightly:root:/1/etc', explains: 'a folder on the first partition' },

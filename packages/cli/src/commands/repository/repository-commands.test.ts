@@ -27,6 +27,13 @@ async function fake(output: unknown = null): Promise<FakeDaemon> {
     'repository.set': () => sampleOperation(),
     'repository.check': () => sampleOperation(),
     'repository.prune': () => sampleOperation(),
+    'repository.prunePreview': () => ({
+      backups: [{ point: idOf('3'), vm: 'web1', name: 'nightly', createdAt: '2025-03-01T12:00:00.000Z' }],
+      deletedPoints: 3,
+      lockedPoints: 1,
+      deletedPacks: 4,
+      freedBytes: 2 ** 20,
+    }),
     'repository.key.change': () => sampleOperation(),
     'repository.show': () => vault,
     'repository.list': () => ({ items: [vault], next: null }),
@@ -165,4 +172,19 @@ test('a key is never changed to none', async () => {
   await using daemon = await fake();
   const args = ['repository', 'key', 'change', 'vault', '--name', 'x', '--socket', daemon.socketPath];
   assert.equal((await runCli(args)).exitCode, 2);
+});
+
+test('a dry run names what a prune would delete, and begins none', async () => {
+  await using daemon = await fake();
+  const args = ['repository', 'prune', 'vault', '--dry-run', '--no-retention', '--socket', daemon.socketPath];
+  const { exitCode, stdout } = await runCli(args);
+  assert.equal(exitCode, 0);
+  assert.match(stdout, /web1, nightly/);
+  assert.match(stdout, /and 2 more/);
+  assert.match(stdout, /about 1 MiB in 4 packs/);
+  assert.match(stdout, /Kept by a lock +1 backups/);
+  assert.deepEqual(
+    daemon.requests.map(({ route }) => route),
+    ['repository.prunePreview'],
+  );
 });

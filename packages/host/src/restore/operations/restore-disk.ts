@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { connectionTarget } from '../../repository/repository-host.ts';
 import { requireLegal } from '../../vm/vm-host.ts';
 import { type RestoreHost, RestoreSource, withSource } from '../restore-host.ts';
-import { dataBytes, writeRestoredDisk } from '../restored-disk.ts';
+import { writeRestoredDisk } from '../restored-disk.ts';
 
 const Input = z.strictObject({
   source: RestoreSource,
@@ -43,7 +43,7 @@ export function restoreDisk(restores: RestoreHost) {
           const path = host.directory.resolveInVm(input.vmId, input.disk.path);
           const { format, name } = input.disk;
           return await withSource(restores, input.source, signal, async (open) => {
-            const total = await dataBytes(open.held, input.from, signal);
+            const total = await open.held.disk(input.from).dataBytes(signal);
             await host.volumes.requireSpace(path, total, `Restoring disk ${name}`);
             let writtenBytes = 0;
             await writeRestoredDisk(

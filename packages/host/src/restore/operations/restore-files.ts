@@ -17,7 +17,7 @@ import { writeMachineFiles } from '../machine-folder.ts';
 import { newVmSettings } from '../plan-restore.ts';
 import { savedSettings } from '../point-machine.ts';
 import { type OpenSource, type RestoreHost, RestoreSource, withSource } from '../restore-host.ts';
-import { dataBytes, writeRestoredDisk } from '../restored-disk.ts';
+import { writeRestoredDisk } from '../restored-disk.ts';
 
 const Input = z.strictObject({
   source: RestoreSource,
@@ -111,7 +111,7 @@ async function writeDisks(
   const { volumes } = restores.host;
   return await withSource(restores, source, signal, async (open) => {
     let total = 0;
-    for (const name of disks) total += await dataBytes(open.held, name, signal);
+    for (const name of disks) total += await open.held.disk(name).dataBytes(signal);
     await volumes.requireSpace(directory, total, `Restoring backup ${source.pointName}`);
     let before = 0;
     const paths: string[] = [];
