@@ -21,6 +21,8 @@ export class S3Double implements AsyncDisposable {
   readonly #bucket: string;
   /** All versions of each key, oldest first; with Object Lock a bucket always keeps versions. */
   readonly objects = new Map<string, Version[]>();
+  /** A store that is slow: who asks for an object that this names gets no answer. Told once for each request. */
+  stall: ((method: string, key: string) => boolean) | null = null;
 
   private constructor(bucket: string) {
     this.#bucket = bucket;
@@ -49,6 +51,7 @@ export class S3Double implements AsyncDisposable {
     const [, bucket, ...rest] = decodeURIComponent(url.pathname).split('/');
     const key = rest.join('/');
     const body = await readBody(request);
+    if (this.stall?.(request.method ?? '', key)) return;
     if (bucket !== this.#bucket) this.#fail(response, 404, 'NoSuchBucket');
     else if (key === '') this.#list(url, response);
     else if (request.method === 'PUT' && url.searchParams.has('retention')) this.#retain(key, body, response);

@@ -10,6 +10,7 @@ import { isLoss, repositoryErrors } from '../errors.ts';
 import { blobKind } from '../format/length-word.ts';
 import { recordBytes, sortRecords, writeRecord } from '../index/record.ts';
 import { buildSegment, segmentName } from '../index/segment-format.ts';
+import { LimitedStore } from '../object-store/limited-store.ts';
 import { listAll } from '../object-store/object-store.ts';
 import { BlobWriter } from '../pack/blob-writer.ts';
 import { entryId, entryOffset, entryWord, openDirectory, packLimit } from '../pack/pack-format.ts';
@@ -165,7 +166,8 @@ class Repair {
 
   /** Copies the sound blobs of damaged packs, unless they lie elsewhere too. */
   async #salvage(found: CheckFindings): Promise<number> {
-    const { store, keys, index, pool, reader } = this.#context;
+    const { keys, index, pool, reader } = this.#context;
+    const store = new LimitedStore(this.#context.store, { signal: this.#signal });
     const writer = new BlobWriter({ store, keys, index, pool, session: this.#session });
     const wanted: { id: Buffer; word: number; pack: string; offset: number }[] = [];
     await index.visitRecords((_record, { pack, offset, word }, id) => {

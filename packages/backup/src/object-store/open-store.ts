@@ -4,6 +4,7 @@ import path from 'node:path';
 import { repositoryErrors } from '../errors.ts';
 import { CachedStore } from './cached-store.ts';
 import { DirectoryStore } from './directory-store.ts';
+import { farLimitMs, LimitedStore } from './limited-store.ts';
 import type { ObjectStore } from './object-store.ts';
 
 export type StorePlace =
@@ -33,7 +34,8 @@ export type StorePlace =
  */
 export async function openStore(place: StorePlace, cacheFolder?: string): Promise<ObjectStore> {
   if (place.kind === 'directory') return new DirectoryStore(checkPath(place.path));
-  const store = place.kind === 's3' ? await openS3(place) : await openAzure(place);
+  const far = place.kind === 's3' ? await openS3(place) : await openAzure(place);
+  const store = new LimitedStore(far, { limitMs: farLimitMs });
   if (cacheFolder === undefined) return store;
   const folder = path.join(cacheFolder, encodeURIComponent(store.place));
   await mkdir(folder, { recursive: true, mode: 0o700 });

@@ -3,6 +3,7 @@ import { hostname } from 'node:os';
 import type { RepositoryContext } from '../context.ts';
 import { isLoss, repositoryErrors } from '../errors.ts';
 import { sealDocument } from '../format/document.ts';
+import { LimitedStore } from '../object-store/limited-store.ts';
 import { type BlobLocator, BlobReader } from '../pack/blob-reader.ts';
 import { BlobWriter } from '../pack/blob-writer.ts';
 import type { Session, SessionPurpose } from '../session/session.ts';
@@ -76,12 +77,19 @@ export class PointWriter implements AsyncDisposable {
   #streams = 0;
   #isOpen = true;
 
-  private constructor(context: RepositoryContext, session: Session, vm: NewPoint['vm'], base: Point | null) {
+  private constructor(
+    context: RepositoryContext,
+    session: Session,
+    { vm, signal }: NewPoint,
+    base: Point | null,
+  ) {
     this.#context = context;
     this.#session = session;
     this.#vm = vm;
     this.base = base;
-    const { store, keys, index, pool } = context;
+    const { keys, index, pool } = context;
+    // What is under way ends with the signal. The commit does not: its outcome must be known.
+    const store = new LimitedStore(context.store, { signal });
     this.#blobs = new BlobWriter({ store, keys, index, pool, session, retainUntil: retainUntil(context) });
     this.#reader = new BlobReader(store, keys, this.#locator());
     this.#nodes = {
@@ -100,7 +108,7 @@ export class PointWriter implements AsyncDisposable {
     try {
       await context.index.loadFilters(signal);
       const isBaseThere = base !== null && (await isPointThere(store, keys, base.id, signal));
-      const writer = new PointWriter(context, session, what.vm, isBaseThere ? base : null);
+      const writer = new PointWriter(context, session, what, isBaseThere ? base : null);
       for (const disk of what.disks) await writer.#openDisk(disk);
       return writer;
     } catch (cause) {

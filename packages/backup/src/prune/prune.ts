@@ -8,6 +8,7 @@ import { repositoryErrors } from '../errors.ts';
 import { blobKind } from '../format/length-word.ts';
 import { mergeSegments } from '../index/compaction.ts';
 import { segmentName } from '../index/segment-format.ts';
+import { LimitedStore } from '../object-store/limited-store.ts';
 import { listAll } from '../object-store/object-store.ts';
 import { BlobWriter } from '../pack/blob-writer.ts';
 import { packName } from '../pack/pack-format.ts';
@@ -53,7 +54,7 @@ export async function prune(context: RepositoryContext, options: PruneOptions = 
     const result = await new Prune(context, session, options).run();
     await removeStrays(context, options.signal);
     await context.store.tidy?.(options.signal);
-    await context.refresh();
+    await context.refresh(options.signal);
     return result;
   } finally {
     await session.end();
@@ -152,7 +153,8 @@ class Prune {
   /** Copies the marked blobs of some packs into new ones; they are listed by a segment when this ends. */
   async #copyLive(look: Look, from: ReadonlySet<string>): Promise<void> {
     if (from.size === 0) return;
-    const { store, keys } = this.#context;
+    const { keys } = this.#context;
+    const store = new LimitedStore(this.#context.store, { signal: this.#signal });
     const { index, pool } = look.context;
     const until = retainUntil(this.#context);
     const writer = new BlobWriter({ store, keys, index, pool, session: this.#session, retainUntil: until });

@@ -4,6 +4,8 @@
  * name, `points/<id>`.
  */
 import { hostname } from 'node:os';
+import { withLimit } from '@corral/core/abort';
+import { isCorralError } from '@corral/core/errors';
 import { newId } from '@corral/core/ids';
 import { type RepositoryKeys, uuidBytes } from '../crypto/keys.ts';
 import { repositoryErrors } from '../errors.ts';
@@ -40,6 +42,8 @@ export interface SeenSession {
 /** How often a session shows a sign of life, and after how long without one it is given up. */
 export const signOfLifeMs = 5 * 60e3;
 export const deadAfterMs = 30 * 60e3;
+/** Whoever was cancelled does not wait long for a store that does not answer. */
+const endLimitMs = 10_000;
 
 export class Session {
   readonly id: string;
@@ -102,12 +106,14 @@ export class Session {
     clearInterval(this.#timer);
     if (this.#keepObjects) return;
     try {
-      for (const { name } of await listAll(this.#store, `sessions/${this.id}/`))
-        await this.#store.delete(name);
+      await withLimit(`Ending session ${this.id}`, endLimitMs, undefined, async (signal) => {
+        for (const { name } of await listAll(this.#store, `sessions/${this.id}/`, signal))
+          await this.#store.delete(name, signal);
+      });
     } catch (cause) {
-      const isStoreFailure =
-        cause instanceof Error && 'code' in cause && cause.code === repositoryErrors.store.code;
-      if (!isStoreFailure) throw cause;
+      const isUnreachable =
+        isCorralError(cause, repositoryErrors.store.code) || isCorralError(cause, 'core.timeout');
+      if (!isUnreachable) throw cause;
     }
   }
 

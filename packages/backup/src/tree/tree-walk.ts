@@ -94,7 +94,7 @@ export async function walkNodes(
 ): Promise<void> {
   if (isZeroId(id) || (await visitor.seen(id))) return;
   signal?.throwIfAborted();
-  const content = await readOrLose(source, id, level, firstBlock, visitor);
+  const content = await readOrLose(source, id, level, firstBlock, visitor, signal);
   if (!content) return;
   for (let slot = 0; level > 0 && slot < fanOut; slot += 1) {
     const start = firstBlock + slot * entrySpan(level);
@@ -109,9 +109,10 @@ async function readOrLose(
   level: number,
   firstBlock: number,
   visitor: NodeVisitor,
+  signal?: AbortSignal,
 ): Promise<Buffer | undefined> {
   try {
-    return await readNodeAt(source, id, level);
+    return await readNodeAt(source, id, level, signal);
   } catch (cause) {
     if (!visitor.lost || !isLoss(cause)) throw cause;
     visitor.lost(id, level, firstBlock, cause);
