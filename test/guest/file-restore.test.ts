@@ -76,7 +76,7 @@ describe('a file in a backup', () => {
       client,
       client.restore.getFile(backup, { disk: 'data', path: '/1/passwords.txt', target }),
     );
-    assert.match(await readFile(target, 'utf8'), /^place,user,password\r?\n/);
+    assert.match(await readFile(target, 'utf8'), /^place,user,password \r\nbank,joesmith,/);
   });
 
   it('is read from XFS', async () => {
