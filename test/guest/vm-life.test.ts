@@ -43,7 +43,11 @@ describe('a guest', () => {
     );
     await inGuest(client, 'a', 'echo content > /mnt/hot/file && sync && umount /mnt/hot');
     await succeeded(client, client.vm.port.add('a', { network: 'user' }));
-    await inGuest(client, 'a', 'ls /sys/class/net/eth1');
+    await eventually(
+      'the guest has found the hot-added port',
+      () => client.guest.exec('a', { command: ['ls', '/sys/class/net/eth1'] }),
+      ({ exitCode }) => exitCode === 0,
+    );
 
     await succeeded(client, client.vm.disk.remove('a', 'hot'));
     await succeeded(client, client.vm.port.remove('a', 'net1'));
