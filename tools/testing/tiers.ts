@@ -17,22 +17,20 @@ export interface Tier {
 
 const minute = 60_000;
 
-/** What a tier needs unless it is listed: a guest or a cluster takes a processor of its own, and minutes. */
-const ordinaryLimits = { fileLimitMs: 10 * minute, shareOfProcessors: 0.5 };
-
-const limits: Readonly<Record<string, typeof ordinaryLimits>> = {
-  unit: { fileLimitMs: minute, shareOfProcessors: 1 },
-  rules: { fileLimitMs: minute, shareOfProcessors: 1 },
-  // A try mostly waits, for a daemon to be up and for files to be on the disk.
-  crash: { fileLimitMs: 40 * minute, shareOfProcessors: 1 },
+/** A guest or a cluster takes minutes; a crash test kills at some hundred points. */
+const ordinaryLimitMs = 10 * minute;
+const limitsMs: Readonly<Record<string, number>> = {
+  unit: minute,
+  rules: minute,
+  crash: 40 * minute,
 };
 
 const isTest = (path: string): boolean => /\.test\.(ts|mjs)$/.test(path);
 
+/** As many files run beside each other as there are processors: most tests wait, for a guest or for the disk. */
 function tier(name: string, files: readonly string[]): Tier {
-  const { fileLimitMs, shareOfProcessors } = limits[name] ?? ordinaryLimits;
-  const concurrency = Math.max(1, Math.floor(availableParallelism() * shareOfProcessors));
-  return { name, files: files.filter(isTest).toSorted(), concurrency, fileLimitMs };
+  const fileLimitMs = limitsMs[name] ?? ordinaryLimitMs;
+  return { name, files: files.filter(isTest).toSorted(), concurrency: availableParallelism(), fileLimitMs };
 }
 
 /** @param root the project */
