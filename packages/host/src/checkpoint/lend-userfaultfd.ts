@@ -5,6 +5,7 @@
  */
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { Turns } from '@corral/core/turns';
 import type { DataDirectory } from '../data-directory.ts';
 
 const kernelSetting = '/proc/sys/vm/unprivileged_userfaultfd';
@@ -16,8 +17,8 @@ export class UserfaultfdLender {
   readonly #directory: DataDirectory;
   readonly #setting: string;
   #users = 0;
-  /** Changes follow each other: one that takes it back must not overtake one that lends. */
-  #last: Promise<void> = Promise.resolve();
+  /** One that takes it back must not overtake one that lends. */
+  readonly #turns = new Turns();
 
   constructor(directory: DataDirectory, setting: string = kernelSetting) {
     this.#directory = directory;
@@ -27,14 +28,14 @@ export class UserfaultfdLender {
   /** Until the returned handle is disposed a VM's user may open a userfaultfd, if this daemon has the right to say so. */
   async lend(): Promise<AsyncDisposable> {
     this.#users += 1;
-    await this.#inTurn(() => this.#set());
+    await this.#turns.take(this.#setting, () => this.#set());
     let lent = true;
     return {
       [Symbol.asyncDispose]: async () => {
         if (!lent) return;
         lent = false;
         this.#users -= 1;
-        await this.#inTurn(() => this.takeBack());
+        await this.#turns.take(this.#setting, () => this.takeBack());
       },
     };
   }
@@ -58,13 +59,6 @@ export class UserfaultfdLender {
       // Not root, or a container with a read-only /proc: QEMU then says that it cannot, and the guest stands still.
       if (!['EACCES', 'EPERM', 'EROFS'].includes((cause as NodeJS.ErrnoException).code ?? '')) throw cause;
     }
-  }
-
-  #inTurn(act: () => Promise<void>): Promise<void> {
-    const turn = this.#last.then(act);
-    // Whoever asked for it sees its failure; the next one only waits for its end.
-    this.#last = turn.catch(() => undefined);
-    return turn;
   }
 }
 
