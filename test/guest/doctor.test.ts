@@ -1,9 +1,13 @@
-/** `host doctor` on a host that was really brought into each state; the states that it cannot be brought into have unit tests. */
+/**
+ * `host doctor` on a host that was really brought into each state; what it cannot be brought into (another accelerator, a
+ * clock that was set) has unit tests beside the doctor, and volumes have theirs in test/volume.
+ */
 import assert from 'node:assert/strict';
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdir, open, rm, statfs, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, open, rm, statfs, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { promisify } from 'node:util';
@@ -25,12 +29,13 @@ async function finding(client: Client, check: string): Promise<DoctorFinding> {
 function disguised(
   name: string,
   args: readonly string[],
-  fd: number | 'ignore' = 'ignore',
+  { fd = 'ignore', cwd }: { readonly fd?: number | 'ignore'; readonly cwd?: string } = {},
 ): AsyncDisposable & {
   readonly pid: number;
 } {
   const child: ChildProcess = spawn('tail', ['-f', '/dev/null', ...args], {
     argv0: name,
+    ...(cwd === undefined ? {} : { cwd }),
     stdio: ['ignore', 'ignore', 'ignore', fd],
   });
   const ended = once(child, 'exit');
@@ -43,6 +48,24 @@ function disguised(
   };
 }
 
+/** A monitor of a QEMU that nobody has seen yet, which answers what the daemon asks of each. */
+const newerQemu = `#!${process.execPath}
+const { createServer } = require('node:net');
+const qmp = process.argv[process.argv.indexOf('-qmp') + 1];
+const send = (socket, message) => socket.write(JSON.stringify(message) + '\\r\\n');
+const answers = {
+  'query-machines': [{ name: 'pc-q35-23.0', alias: 'q35', 'cpu-max': 1, 'hotpluggable-cpus': true, 'numa-mem-supported': true, deprecated: false }],
+  'query-cpu-definitions': [],
+};
+createServer((socket) => {
+  send(socket, { QMP: { version: { qemu: { major: 23, minor: 0, micro: 0 }, package: '' }, capabilities: [] } });
+  socket.on('data', (data) => {
+    const { execute, id } = JSON.parse(data);
+    send(socket, { return: answers[execute] ?? {}, id });
+  });
+}).listen(qmp.slice('unix:'.length).split(',')[0]);
+`;
+
 describe('the doctor finds', () => {
   it('a program that has a file of a VM open, as long as it has', async () => {
     await using host = await TestHost.start();
@@ -51,7 +74,7 @@ describe('the doctor finds', () => {
     const { path } = (await client.vm.show('a')).disks[0]!;
     {
       await using file = await open(path, 'r');
-      await using scanner = disguised('scanner', [], file.fd);
+      await using scanner = disguised('scanner', [], { fd: file.fd });
       const found = await finding(client, 'foreign-openers');
       assert.equal(found.severity, 'error');
       assert.ok(found.things.some((thing) => thing === `tail (process ${scanner.pid}) has ${path}`));
@@ -75,10 +98,12 @@ describe('the doctor finds', () => {
         stack.defer(() => rm(join(data, parent, id), { recursive: true }));
       }
       const qemu = stack.use(disguised('qemu-system-x86_64', [`${data}/vms/${id}`]));
+      const swtpm = stack.use(disguised('swtpm', [`dir=vms/${id}/tpm`], { cwd: data }));
       const found = await finding(client, 'left-overs');
       assert.equal(found.severity, 'warning');
       const expected = [
         `QEMU process ${qemu.pid}`,
+        `swtpm process ${swtpm.pid}`,
         join(data, 'vms', id),
         join(data, 'run', id),
         `network device ${tap}`,
@@ -116,11 +141,49 @@ describe('the doctor finds', () => {
     assert.match((await finding(client, 'limits')).detail, /1024 files/);
   });
 
-  it('what this host accelerates with, as it shows itself', async () => {
+  it('that little memory is left, and that QEMU may not watch its own', async () => {
+    await using host = await TestHost.start({
+      mounts: `
+        meminfo=$(mktemp)
+        sed 's/^MemAvailable:.*/MemAvailable: 65536 kB/' /proc/meminfo >"$meminfo"
+        mount --bind "$meminfo" /proc/meminfo
+        rm "$meminfo"
+        echo 0 | diff -q - /proc/sys/vm/unprivileged_userfaultfd
+        mount --bind /proc/sys/vm /proc/sys/vm
+        mount -o remount,bind,ro /proc/sys/vm`,
+    });
+    const memory = await finding(host.client, 'memory-reserve');
+    assert.equal(memory.severity, 'warning');
+    assert.match(memory.detail, /64 MiB are available/);
+    assert.match(memory.fix!, /Stop or save a VM/);
+    const userfaultfd = await finding(host.client, 'userfaultfd');
+    assert.equal(userfaultfd.severity, 'warning');
+    assert.match(userfaultfd.fix!, /sysctl/);
+  });
+
+  it('a QEMU that is newer than any that was tried', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'corral-qemu-'));
+    try {
+      const path = join(folder, 'qemu');
+      await writeFile(path, newerQemu, { mode: 0o755 });
+      await using host = await TestHost.start({ env: { CORRAL_QEMU: path, CORRAL_CACHE: folder } });
+      const found = await finding(host.client, 'versions');
+      assert.equal(found.severity, 'note');
+      assert.match(found.detail, /QEMU 23\./);
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  });
+
+  it('what this host has, as it shows itself', async () => {
     await using host = await TestHost.start();
-    const { accelerator } = await host.client.host.show();
+    const { accelerator, controlGroups } = await host.client.host.show();
     const found = await finding(host.client, 'accelerator');
     assert.equal(found.severity, accelerator.kind === 'kvm' ? 'ok' : 'warning');
     assert.ok(found.detail.includes(accelerator.reason));
+    const groups = await finding(host.client, 'control-groups');
+    assert.equal(groups.severity, controlGroups.available ? 'ok' : 'note');
+    assert.ok(groups.detail.includes(controlGroups.reason));
+    assert.equal((await finding(host.client, 'userfaultfd')).severity, 'ok', 'the daemon may lend it');
   });
 });

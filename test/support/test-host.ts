@@ -23,6 +23,8 @@ export interface HostOptions {
   readonly args?: readonly string[];
   /** A volume of its own of this size for the data directory, in memory, so that it can be full. */
   readonly volumeBytes?: number;
+  /** Shell commands that change the mounts which the daemon sees, and nobody else: it gets a namespace of its own. */
+  readonly mounts?: string;
 }
 
 const startLimitMs = 120_000;
@@ -85,7 +87,8 @@ export class TestHost implements AsyncDisposable {
   /** Resolves when it says that it is ready; rejects with what it printed when it ends instead. */
   async startDaemon(options: HostOptions = {}): Promise<void> {
     const args = ['--data', this.data, '--listen', '127.0.0.1:0', '--name', 'test', ...(options.args ?? [])];
-    const daemon = spawn(join(projectRoot, 'bin/corrald'), args, {
+    const [program, ...words] = daemonCommand(args, options.mounts);
+    const daemon = spawn(program!, words, {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, CORRAL_FAULTS: `@${this.#faultFile}`, ...options.env },
     });
@@ -145,4 +148,11 @@ export class TestHost implements AsyncDisposable {
     if (this.#mounted) await execute('umount', [this.data]);
     await rm(this.data, { recursive: true, force: true });
   }
+}
+
+/** Everything in between replaces itself, so the process that is started is the daemon's. */
+function daemonCommand(args: readonly string[], mounts: string | undefined): string[] {
+  const command = [join(projectRoot, 'bin/corrald'), ...args];
+  if (mounts === undefined) return command;
+  return ['unshare', '--mount', 'sh', '-ec', `${mounts}\nexec "$@"`, 'sh', ...command];
 }

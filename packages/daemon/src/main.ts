@@ -2,18 +2,8 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isCorralError } from '@corral/core/errors';
-import { autostart } from '@corral/host/autostart/autostart';
-import { defaultCheckpointLimits, watchCheckpoints } from '@corral/host/checkpoint/checkpoint-watcher';
 import { DataDirectory } from '@corral/host/data-directory';
 import { EventLog } from '@corral/host/event-log';
-import { thawLeftFrozen } from '@corral/host/guard/freeze-guard';
-import { watchLocks } from '@corral/host/repository/watch-locks';
-import { watchChanges } from '@corral/host/tracking/watch-changes';
-import { vmsWithOwnedQemu } from '@corral/host/vm/owns-qemu';
-import { watchSpace } from '@corral/host/vm/space-watcher';
-import type { VmHost } from '@corral/host/vm/vm-host';
-import { watchVolumes } from '@corral/host/volume/watch-volumes';
-import { compactHistory } from '@corral/store/compact-history';
 import { openSqliteStore } from '@corral/store/sqlite-store';
 import { type Logger, pino } from 'pino';
 import packageJson from '../package.json' with { type: 'json' };
@@ -26,16 +16,15 @@ import { notifySystemd } from './notify-systemd.ts';
 import { type DaemonOptions, parseOptions, usage } from './options.ts';
 import { allHandlers } from './routes/handlers.ts';
 import { Tokens } from './tokens.ts';
+import { startBackground } from './wire/background.ts';
 import { assembleHost } from './wire/host-parts.ts';
 import { operationMetrics } from './wire/operation-metrics.ts';
 import { platformOf } from './wire/platform.ts';
-import { removeStraySecrets } from './wire/repositories.ts';
 import { makeServices } from './wire/services.ts';
+import { takeUp } from './wire/take-up.ts';
 import { vmMetrics } from './wire/vm-metrics.ts';
 
 const { version } = packageJson;
-/** So long a follower may be away and still take up where it was. */
-const historyKeptMs = 3_600_000;
 
 /** Enough for thousands of events and operations while an administrator frees space. */
 const storeReserveBytes = 16 * 2 ** 20;
@@ -92,16 +81,7 @@ async function run(options: DaemonOptions, log: Logger, stop: AbortSignal): Prom
   const tickets = new Tickets();
   const handlers = allHandlers({ services, tokens, tickets, metrics, identity: { name: nodeName, version } });
 
-  // First of all: what an earlier daemon left frozen waits for nobody else.
-  await thawGuests(parts.host, log);
-  // VMs are found again before unfinished operations go on with them, and both before anybody may ask.
-  const resumable = await parts.engine.list({});
-  const unfinished = resumable.items.filter(({ finishedAt }) => finishedAt === null);
-  await parts.host.userfaultfd.takeBack();
-  await parts.host.supervisor.adoptAll(vmsWithOwnedQemu(unfinished));
-  await removeStraySecrets(parts.repositories, unfinished);
-  await parts.engine.resumeAll();
-  parts.host.chains.start();
+  await takeUp(parts, log);
 
   const servers = await startHttpServers({
     handlers,
@@ -122,48 +102,11 @@ async function run(options: DaemonOptions, log: Logger, stop: AbortSignal): Prom
   );
   await notifySystemd('ready', log);
 
-  const background = [
-    watchSpace(parts.host, log, stop),
-    watchLocks(parts.repositories, log, stop),
-    watchCheckpoints(parts.host, defaultCheckpointLimits, stop),
-    watchVolumes(parts.host.volumes, parts.host.emit, log, stop),
-    watchChanges(
-      parts.backups.changes,
-      (input) => parts.engine.start(parts.backups.changesKinds.close, input, { requestedBy: 'corral' }),
-      stop,
-    ),
-    parts.backups.planRunner.work(stop),
-    compactHistory(store, {
-      keepMs: historyKeptMs,
-      onError: (cause) => log.warn({ err: cause }, 'the history of the store could not be shortened'),
-      signal: stop,
-    }),
-    autostart({
-      host: parts.host,
-      store,
-      log,
-      signal: stop,
-      start: async ({ settings: { id, name } }) => {
-        await parts.engine.run(parts.vms.start, { id, name }, { requestedBy: 'autostart', signal: stop });
-      },
-    }),
-  ].map((work) =>
-    work.catch((cause: unknown) => {
-      if (!stop.aborted) log.error({ err: cause }, 'work in the background failed');
-    }),
-  );
+  const background = startBackground(parts, store, log, stop);
   await aborted(stop);
   await notifySystemd('stopping', log);
   await Promise.all(background);
   await parts.host.emit('host.daemon-stopped', subject);
-}
-
-async function thawGuests(host: VmHost, log: Logger): Promise<void> {
-  const vms = (await host.records.list()).map(({ settings: { id, name } }) => ({ id, name }));
-  const thawed = await thawLeftFrozen(host, vms, (vm, cause) =>
-    log.error({ err: cause, vm: vm.name }, 'a guest that was left frozen does not answer'),
-  );
-  for (const { name } of thawed) log.warn({ vm: name }, 'its guest was left frozen by an earlier daemon');
 }
 
 /** @throws daemon.bad-data-directory */

@@ -10,7 +10,7 @@ export const BackupSchedule = z
     z.strictObject({
       dailyAt: z
         .string()
-        .regex(/^([01]\d|2[0-3]):[0-5]\d$/)
+        .regex(/^([01]\d|2[0-3]):[0-5]\d$/, 'must be a time of day, such as 02:30')
         .describe('HH:MM, UTC'),
     }),
   ])

@@ -14,7 +14,10 @@ export const GuestEncoding = z
 export const GuestExec = z.strictObject({
   command: z.array(z.string().max(65_536)).min(1).max(1024).describe('program and arguments; no shell'),
   env: z
-    .record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/), z.string().max(65_536))
+    .record(
+      z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'must be the name of a variable'),
+      z.string().max(65_536),
+    )
     .optional()
     .describe("added to the agent's environment"),
   stdin: z
@@ -74,7 +77,12 @@ export const GuestFileWritten = z.strictObject({ path: GuestPath, sizeBytes: Byt
 /** Hyper-V's data exchange: the host writes `host` entries for the guest to read, the guest writes `guest` ones. */
 export const KeyValueSource = z.enum(['host', 'guest']).describe('who wrote it');
 
-export const KeyValueKey = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,254}$/);
+export const KeyValueKey = z
+  .string()
+  .regex(
+    /^[A-Za-z0-9][A-Za-z0-9._-]{0,254}$/,
+    'must be letters, digits, ".", "_" and "-", and begin with a letter or digit',
+  );
 
 export const KeyValue = z.strictObject({
   key: KeyValueKey,

@@ -19,7 +19,7 @@ export const Image = z.strictObject({
   storedBytes: Bytes.describe('on the volume'),
   sha256: z
     .string()
-    .regex(/^[0-9a-f]{64}$/)
+    .regex(/^[0-9a-f]{64}$/, 'must be a SHA-256: 64 digits of base 16')
     .nullable()
     .describe('of the stored file, if it is one'),
   profile: Profile.describe('of the VMs made from it, unless they name another'),

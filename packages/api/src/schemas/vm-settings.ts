@@ -15,7 +15,9 @@ export const DiskBus = z.enum(['virtio', 'sata']);
 export const PortModel = z.enum(['virtio', 'e1000']);
 
 /** `user` needs no privilege; `bridge:NAME` attaches to a bridge of the host. */
-export const Network = z.string().regex(/^(user|bridge:[A-Za-z0-9][A-Za-z0-9._-]{0,14})$/);
+export const Network = z
+  .string()
+  .regex(/^(user|bridge:[A-Za-z0-9][A-Za-z0-9._-]{0,14})$/, 'must be user or bridge:NAME');
 
 /** How many disks and ports together can be plugged in: one PCIe root port each. */
 export const slotCount = 24;
@@ -93,7 +95,9 @@ export const Autostart = z.strictObject({
 /** What the host does to the VM when the host itself shuts down. */
 export const Autostop = z.enum(['save', 'shutdown', 'stop']);
 
-export const BootDevice = z.string().regex(/^(disk|port):[A-Za-z0-9][A-Za-z0-9._-]{0,62}$|^cdrom$/);
+export const BootDevice = z
+  .string()
+  .regex(/^(disk|port):[A-Za-z0-9][A-Za-z0-9._-]{0,62}$|^cdrom$/, 'must be disk:NAME, port:NAME or cdrom');
 
 /** Direct kernel boot: files of an image, or of the host when an administrator names them. */
 export const KernelBoot = z.strictObject({

@@ -63,7 +63,10 @@ export const PortSource = z.strictObject({
 export const SeedSource = z.strictObject({
   hostname: z
     .string()
-    .regex(/^[A-Za-z0-9]([A-Za-z0-9-]{0,62})$/)
+    .regex(
+      /^[A-Za-z0-9]([A-Za-z0-9-]{0,62})$/,
+      'must be letters, digits and "-", and begin with a letter or digit',
+    )
     .optional(),
   sshKeys: z.array(z.string().max(16_384)).max(32).optional(),
   userData: z.string().max(65_536).optional(),
@@ -108,7 +111,6 @@ export const VmPatch = z.strictObject({
 
 export const VmClone = z.strictObject({
   name: Name,
-  linked: z.boolean().default(false),
   start: z.boolean().default(false),
 });
 

@@ -91,7 +91,7 @@ test('bad queries and bodies where none belong are refused', async () => {
   assert.match(await detail('/v1/vms?limit=1&limit=2'), /query\.limit/);
   assert.match(await detail('/v1/vms?colour=red'), /query\.colour: there is no such field/);
   assert.match(await detail('/v1/host?colour=red'), /query: this route takes none/);
-  assert.match(await detail('/v1/operations/17'), /params\.operation: must match/);
+  assert.match(await detail('/v1/operations/17'), /params\.operation: must be an id/);
   assert.match(await detail('/v1/vms/%zz'), /%zz/);
   const start = { method: 'POST', url: '/v1/vms/web1/start', headers: json } as const;
   assert.match(await detail({ ...start, payload: { force: true } }), /body: this route takes none/);

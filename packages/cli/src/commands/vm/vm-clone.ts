@@ -4,24 +4,23 @@ import { copiesIn, runVmOperation } from './vm-result.ts';
 
 export const vmClone: CommandDefinition = {
   description:
-    'Makes a new VM with the settings and disks of this one, but ids and network addresses of its own. The disks are copied, or shared blocks where the volume can; with --linked they are differencing disks.',
+    'Makes a new VM with the settings and disks of this one, but ids and network addresses of its own. The disks are copied, or share their blocks where the volume can do that. A disk that is linked to an image stays linked to it: only what was written since is copied.',
   examples: [
     { command: 'corral vm clone web1 web2 --start', explains: 'a second one that runs at once' },
-    { command: 'corral vm clone gold test7 --linked', explains: 'in no time and little space' },
+    { command: 'corral vm clone gold test7', explains: 'it stays off' },
   ],
   define: (command, context) => {
     command
       .argument('<vm>', 'name or id')
       .argument('<new-name>', 'name of the new VM')
-      .option('--linked', 'differencing disks instead of copies')
       .option('--start', 'start the new VM')
       .option(...noWait)
       .option(...waitLimit)
-      .action(async (vm, name, { linked = false, start = false, ...choice }) => {
+      .action(async (vm, name, { start = false, ...choice }) => {
         await runVmOperation(
           context,
           choice,
-          (client) => client.vm.clone(vm, { name, linked, start }, context.call),
+          (client) => client.vm.clone(vm, { name, start }, context.call),
           name,
           (clone, operation) =>
             `VM ${clone.name} is cloned from ${vm} and ${clone.state}.${copiesIn(operation)}`,

@@ -117,8 +117,8 @@ test('shutdown, rename, clone and delete hand on what they were given', async ()
   assert.deepEqual(shutdown.request.body, { limitMs: 300_000, force: true });
   const rename = await requestOf('vm.update', ['vm', 'rename', 'web1', 'web2']);
   assert.deepEqual(rename.request.body, { name: 'web2' });
-  const clone = await requestOf('vm.clone', ['vm', 'clone', 'web1', 'web2', '--linked', '--start']);
-  assert.deepEqual(clone.request.body, { name: 'web2', linked: true, start: true });
+  const clone = await requestOf('vm.clone', ['vm', 'clone', 'web1', 'web2', '--start']);
+  assert.deepEqual(clone.request.body, { name: 'web2', start: true });
   const removal = await requestOf('vm.delete', ['vm', 'delete', 'web1']);
   assert.equal(removal.stdout, 'VM web1 is deleted.\n');
 });
