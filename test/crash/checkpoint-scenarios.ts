@@ -5,26 +5,49 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Client } from '@corral/api/client.gen';
 import { VmSettings } from '@corral/api/schemas/vm-settings';
+import { hashDisk } from '@corral/disk/verbs/hash-disk';
 import { chainOf } from '@corral/host/chain/chain';
 import { CheckpointFile } from '@corral/host/checkpoint/checkpoint-files';
+import { assertClean } from '../disk/qemu-img.ts';
 import { eventually, succeeded } from '../support/operations.ts';
+import { contentOf, type DiskContent, makeWriterDisk, presentDisk } from '../support/record-writer.ts';
 import type { Scenario } from './scenarios.ts';
 
-const machine = {
-  name: 'a',
-  memoryBytes: 64 * 2 ** 20,
-  disks: [{ name: 'data', sizeBytes: 2 ** 24 }],
-};
+/** Its guest writes records all the time. */
+async function running(client: Client, data: string): Promise<void> {
+  const from = join(data, 'writer.qcow2');
+  await rm(from, { force: true });
+  await makeWriterDisk(from);
+  const disks = [{ name: 'data', from }];
+  await succeeded(client, client.vm.create({ name: 'a', memoryBytes: 64 * 2 ** 20, disks }));
+  await succeeded(client, client.vm.start('a'));
+  await moreRecords(client, data);
+}
 
-const running = (client: Client) => succeeded(client, client.vm.create(machine)).then(() => start(client));
-const start = (client: Client) => succeeded(client, client.vm.start('a'));
+/** Waits until the guest has written some that are not in the layers below. */
+async function moreRecords(client: Client, data: string, count = 3): Promise<void> {
+  const folder = join(data, 'vms', (await client.vm.show('a')).id);
+  const records = async () => (await contentOf(folder, presentDisk(folder)!)).records ?? 0;
+  const before = await records();
+  await eventually('the guest writes', records, (now) => now >= before + count);
+}
 
-const withCheckpoints = async (client: Client): Promise<void> => {
-  await running(client);
-  for (const name of ['one', 'two']) await succeeded(client, client.checkpoint.create('a', { name }));
+const withCheckpoints = async (client: Client, data: string): Promise<void> => {
+  await running(client, data);
+  for (const name of ['one', 'two']) {
+    await succeeded(client, client.checkpoint.create('a', { name }));
+    await moreRecords(client, data);
+  }
 };
 
 const exportFolder = (data: string): string => join(data, 'export');
+
+/** What the checkpoint holds that is exported. */
+async function contentOfOne(client: Client, data: string): Promise<DiskContent> {
+  const folder = join(data, 'vms', (await client.vm.show('a')).id);
+  const { id } = await client.checkpoint.show('a', 'one');
+  return contentOf(folder, checkpointFile(folder, id).checkpoint.settings.disks[0]!);
+}
 
 export const checkpointScenarios: Readonly<Record<string, Scenario>> = {
   'checkpoint.create': {
@@ -33,11 +56,16 @@ export const checkpointScenarios: Readonly<Record<string, Scenario>> = {
   },
   'checkpoint.apply': {
     prepare: withCheckpoints,
+    goesBack: true,
     begin: (client) =>
       client.checkpoint.apply('a', 'one', { present: 'checkpoint', checkpointName: 'three' }),
   },
   'checkpoint.rename': {
-    prepare: withCheckpoints,
+    prepare: async (client) => {
+      const disks = [{ name: 'data', sizeBytes: 2 ** 24 }];
+      await succeeded(client, client.vm.create({ name: 'a', memoryBytes: 64 * 2 ** 20, disks }));
+      for (const name of ['one', 'two']) await succeeded(client, client.checkpoint.create('a', { name }));
+    },
     begin: (client) => client.checkpoint.rename('a', 'one', { name: 'uno' }),
   },
   'checkpoint.delete': {
@@ -59,22 +87,39 @@ export const checkpointScenarios: Readonly<Record<string, Scenario>> = {
   'checkpoint.export': {
     prepare: async (client, data) => {
       await rm(exportFolder(data), { recursive: true, force: true });
-      await withCheckpoints(client);
+      await withCheckpoints(client, data);
     },
     begin: (client, data) =>
       client.checkpoint.export('a', 'one', { directory: exportFolder(data), flatten: true }),
+    expect: async (client, data) => {
+      const wanted = await contentOfOne(client, data);
+      return async () => {
+        const folder = exportFolder(data);
+        assert.deepEqual(await contentOf(folder, presentDisk(folder)!), wanted);
+        await assertClean('qcow2', join(folder, 'disks/data.qcow2'));
+      };
+    },
   },
   'vm.register': {
     // In place and from VHDX: the folder is linked, a disk is converted, and the export is one no more.
     prepare: async (client, data) => {
       await rm(exportFolder(data), { recursive: true, force: true });
-      await withCheckpoints(client);
+      await withCheckpoints(client, data);
       const request = { directory: exportFolder(data), format: 'vhdx' } as const;
       await succeeded(client, client.checkpoint.export('a', 'one', request));
       await succeeded(client, client.vm.stop('a'));
       await succeeded(client, client.vm.delete('a', { ifMatch: '*' }));
     },
     begin: (client, data) => client.vm.register({ directory: exportFolder(data) }),
+    expect: async (_client, data) => {
+      const wanted = await hashDisk(join(exportFolder(data), 'disks/data.vhdx'));
+      return async () => {
+        const folder = exportFolder(data);
+        const { hash, records } = await contentOf(folder, presentDisk(folder)!);
+        assert.equal(hash, wanted.sha256);
+        assert.ok(records !== null && records > 0);
+      };
+    },
   },
 };
 
@@ -99,7 +144,7 @@ export async function checkpointsWhole(client: Client, data: string, vmId: strin
   );
 }
 
-function checkpointFile(folder: string, id: string): CheckpointFile {
+export function checkpointFile(folder: string, id: string): CheckpointFile {
   const path = join(folder, 'checkpoints', id, 'checkpoint.json');
   return CheckpointFile.parse(JSON.parse(readFileSync(path, 'utf8')));
 }

@@ -10,6 +10,7 @@ import { eventually, succeeded, vmInState } from '../support/operations.ts';
 import { processesOf } from '../support/processes.ts';
 import type { TestHost } from '../support/test-host.ts';
 import { CrashHost } from './crash-host.ts';
+import { assertKept, assertSoundLayers, guestData } from './guest-data.ts';
 import { allEnded, nothingLeftOver } from './invariants.ts';
 import { moment } from './moment.ts';
 import { type QemuScenario, qemuScenarios } from './qemu-scenarios.ts';
@@ -68,6 +69,7 @@ async function strikeAt(
 ): Promise<void> {
   const { client, data } = host;
   await scenario.prepare(client, data);
+  const content = await guestData(client, data);
   await host.arm(`${point}=${victim}`);
   // It may be refused, or the daemon die before it answers: what became of it is looked at below.
   const begun = scenario.begin(client, data).catch(() => null);
@@ -79,6 +81,8 @@ async function strikeAt(
   await allEnded(client);
   assert.equal(await host.isArmed(), false, 'the point was reached');
   await runsAgain(host);
+  await assertKept(client, data, content, scenario.goesBack ?? false);
+  await assertSoundLayers(client, data, true);
 }
 
 async function strikeIn(host: TestHost, state: 'running' | 'paused', victim: Victims): Promise<void> {
@@ -101,6 +105,7 @@ async function strikeIn(host: TestHost, state: 'running' | 'paused', victim: Vic
 async function strikeAfter(host: TestHost, scenario: QemuScenario, afterMs: number): Promise<void> {
   const { client, data } = host;
   await scenario.prepare(client, data);
+  const content = await guestData(client, data);
   const struck = moment(afterMs);
   // It may be refused, or the daemon die before it answers: what became of it is looked at below.
   const begun = scenario.begin(client, data).catch(() => null);
@@ -114,6 +119,8 @@ async function strikeAfter(host: TestHost, scenario: QemuScenario, afterMs: numb
     ({ pid }) => pid === null || !killed.includes(pid),
   );
   await runsAgain(host);
+  await assertKept(client, data, content, scenario.goesBack ?? false);
+  await assertSoundLayers(client, data, true);
 }
 
 /** @returns the processes that were killed */

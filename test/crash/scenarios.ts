@@ -18,6 +18,10 @@ export interface Scenario {
   /** Brings the host into the state in which the operation is legal. */
   readonly prepare: (client: Client, data: string) => Promise<unknown>;
   readonly begin: (client: Client, data: string) => Promise<Operation>;
+  /** Looks at what is before anything is struck. @returns what must hold when the operation was done at last */
+  readonly expect?: (client: Client, data: string) => Promise<() => Promise<void>>;
+  /** The present may become what it was at a checkpoint. */
+  readonly goesBack?: boolean;
 }
 
 /** A machine without a system: it runs its firmware, which is enough for all that needs no guest. */

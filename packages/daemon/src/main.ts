@@ -102,7 +102,7 @@ async function run(options: DaemonOptions, log: Logger, stop: AbortSignal): Prom
   );
   await notifySystemd('ready', log);
 
-  const background = startBackground(parts, store, log, stop);
+  const background = startBackground(parts, options.checkpointLimits, store, log, stop);
   await aborted(stop);
   await notifySystemd('stopping', log);
   await Promise.all(background);

@@ -10,7 +10,20 @@ describe("corrald's command line", () => {
       listen: { host: '127.0.0.1', port: 7443 },
       nodeName: 'n1',
       backupBytesPerSecond: null,
+      checkpointLimits: { ageMs: 7 * 24 * 3600e3, part: 0.25 },
     });
+  });
+
+  it('says when checkpoints are warned of', () => {
+    const of = (...args: string[]) => parseOptions(['--data', '/d', ...args])?.checkpointLimits;
+    assert.deepEqual(of('--checkpoint-age', '1.5h', '--checkpoint-part', '80%'), {
+      ageMs: 5_400_000,
+      part: 0.8,
+    });
+    for (const wrong of ['80', 'much', '-1%']) {
+      assert.throws(() => of(`--checkpoint-part=${wrong}`), { code: 'daemon.usage' });
+    }
+    assert.throws(() => of('--checkpoint-age', 'old'), { code: 'daemon.usage' });
   });
 
   it('takes IPv6 and a free port', () => {

@@ -3,7 +3,8 @@ import { hostname } from 'node:os';
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { namePattern } from '@corral/core/ids';
-import { parseSize } from '@corral/core/units';
+import { parseDuration, parseSize } from '@corral/core/units';
+import { type CheckpointLimits, defaultCheckpointLimits } from '@corral/host/checkpoint/checkpoint-watcher';
 import { daemonErrors } from './errors.ts';
 import { defaultListenAddress, type ListenAddress, parseListenAddress } from './http/listen-address.ts';
 
@@ -14,16 +15,21 @@ export interface DaemonOptions {
   readonly nodeName: string;
   /** What all backups together may read; null: no limit. */
   readonly backupBytesPerSecond: number | null;
+  /** When a checkpoint is warned of. */
+  readonly checkpointLimits: CheckpointLimits;
 }
 
 export const usage = `corrald - the host daemon of Corral
 
   corrald --data DIR [--listen HOST:PORT] [--name NODE] [--backup-bandwidth SIZE]
+          [--checkpoint-age DURATION] [--checkpoint-part PERCENT]
 
   --data DIR          everything of this host lies there; one daemon at a time
   --listen HOST:PORT  the HTTPS endpoint; default 127.0.0.1:7443, port 0 takes a free one
   --name NODE         how this host is called; default: its host name
   --backup-bandwidth SIZE  what all backups together may read per second, such as 100MiB; default: no limit
+  --checkpoint-age D  warns of a checkpoint that is older; default 7d
+  --checkpoint-part P warns when so much of its disks was written since; default 25%
 
 CORRAL_QEMU names the QEMU to run; default /usr/bin/qemu-system-x86_64.
 It prints "corrald ready" and its endpoints. SIGTERM and Ctrl-C end it; VMs run on.
@@ -43,6 +49,7 @@ export function parseOptions(args: readonly string[]): DaemonOptions | null {
     listen: values.listen === undefined ? defaultListenAddress : parseListenAddress(values.listen),
     nodeName,
     backupBytesPerSecond: parseBandwidth(values['backup-bandwidth']),
+    checkpointLimits: checkpointLimits(values['checkpoint-age'], values['checkpoint-part']),
   };
 }
 
@@ -54,6 +61,29 @@ function parseBandwidth(text: string | undefined): number | null {
   return bytes;
 }
 
+function checkpointLimits(age: string | undefined, part: string | undefined): CheckpointLimits {
+  const { ageMs, part: defaultPart } = defaultCheckpointLimits;
+  return {
+    ageMs: age === undefined ? ageMs : durationOf(age),
+    part: part === undefined ? defaultPart : partOf(part),
+  };
+}
+
+function durationOf(text: string): number {
+  try {
+    return parseDuration(text);
+  } catch (cause) {
+    throw daemonErrors.usage({ reason: (cause as Error).message }, { cause });
+  }
+}
+
+function partOf(text: string): number {
+  const percent = /^(\d+(?:\.\d+)?)%$/.exec(text)?.[1];
+  if (percent === undefined)
+    throw daemonErrors.usage({ reason: `"${text}" is no part of a disk, such as 25%.` });
+  return Number(percent) / 100;
+}
+
 function parse(args: readonly string[]) {
   try {
     return parseArgs({
@@ -63,6 +93,8 @@ function parse(args: readonly string[]) {
         listen: { type: 'string' },
         name: { type: 'string' },
         'backup-bandwidth': { type: 'string' },
+        'checkpoint-age': { type: 'string' },
+        'checkpoint-part': { type: 'string' },
         help: { type: 'boolean', short: 'h' },
       },
     });

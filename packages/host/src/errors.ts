@@ -1,4 +1,5 @@
 import { defineErrors, error } from '@corral/core/errors';
+import { formatSize } from '@corral/core/units';
 
 /** Actions whose names are no words that a person would use. */
 const spoken: Readonly<Record<string, string>> = {
@@ -224,6 +225,12 @@ export const chainErrors = defineErrors('chain', {
     'A merge failed',
     (p) =>
       `Merging layers of disk "${p.disk}" of VM "${p.vm}" failed: ${p.reason}. The chain is whole and the VM can be used; the merge is tried again.`,
+  ),
+  'merge-no-space': error<{ vm: string; disk: string; path: string; freeBytes: number; neededBytes: number }>(
+    507,
+    'A merge stopped for want of space',
+    (p) =>
+      `Merging layers of disk "${p.disk}" of VM "${p.vm}" stopped: it may need ${formatSize(p.neededBytes)} more on the volume of ${p.path}, which has ${formatSize(p.freeBytes)} free; ${formatSize(Math.max(0, p.neededBytes - p.freeBytes))} are missing. The chain is whole and the VM can be used. Free some space: the merge is tried again every five minutes.`,
   ),
   'cannot-fork': error<{ vm: string; disk: string }>(
     409,

@@ -1,6 +1,6 @@
 /** What the daemon does without being asked, until it stops. */
 import { autostart } from '@corral/host/autostart/autostart';
-import { defaultCheckpointLimits, watchCheckpoints } from '@corral/host/checkpoint/checkpoint-watcher';
+import { type CheckpointLimits, watchCheckpoints } from '@corral/host/checkpoint/checkpoint-watcher';
 import { watchLocks } from '@corral/host/repository/watch-locks';
 import { watchChanges } from '@corral/host/tracking/watch-changes';
 import { watchSpace } from '@corral/host/vm/space-watcher';
@@ -16,6 +16,7 @@ const historyKeptMs = 3_600_000;
 /** Work that fails is logged and stops no other. @returns promises that resolve when `stop` aborts */
 export function startBackground(
   parts: HostParts,
+  checkpointLimits: CheckpointLimits,
   store: Store,
   log: Logger,
   stop: AbortSignal,
@@ -24,7 +25,7 @@ export function startBackground(
   const work = [
     watchSpace(host, log, stop),
     watchLocks(parts.repositories, log, stop),
-    watchCheckpoints(host, defaultCheckpointLimits, stop),
+    watchCheckpoints(host, checkpointLimits, stop),
     watchVolumes(host.volumes, host.emit, log, stop),
     watchOpenChanges(parts, stop),
     parts.backups.planRunner.work(stop),

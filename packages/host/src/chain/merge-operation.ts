@@ -203,7 +203,7 @@ async function commitOnce(
   signal: AbortSignal,
   progress: (progress: Progress) => void,
 ): Promise<void> {
-  const { vmId, diskId, upper, lower } = request;
+  const { vmId, diskId, upper } = request;
   if (!(await stillThere(host, request))) return;
   const state = await host.chainRecords.read(vmId);
   if (isRecorded(state, request)) return;
@@ -211,17 +211,41 @@ async function commitOnce(
   if (isPinned(state, request)) throw new ChainPaused('the files of the layers are pinned');
   const applied = state.vm.process?.applied.disks.find(({ id }) => id === diskId);
   const openInQemu = applied && chainOf(applied).some(({ id }) => id === upper.id);
-  await using space = watchSpace(host, request, signal);
+  await using space = await watchSpace(host, request, signal);
+  try {
+    await commitIn(host, request, state, openInQemu ? applied.path : null, space.signal, progress);
+  } catch (cause) {
+    throw isFull(cause) ? await space.shortage() : cause;
+  }
+}
+
+/** QEMU gives the system's words for ENOSPC and EDQUOT. */
+function isFull(cause: unknown): boolean {
+  const words = /No space left on device|Disk quota exceeded/;
+  const told = isCorralError(cause, 'qmp.job-failed') || isCorralError(cause, 'qmp.command-failed');
+  return told && words.test(cause.message);
+}
+
+/** @param topPath of the chain that the VM's QEMU has open; null where it has none */
+async function commitIn(
+  host: VmHost,
+  request: MergeRequest,
+  state: ChainState,
+  topPath: string | null,
+  signal: AbortSignal,
+  progress: (progress: Progress) => void,
+): Promise<void> {
+  const { vmId, diskId, upper, lower } = request;
   const options = {
     lowerFile: host.directory.forQemu(host.directory.resolveInVm(vmId, lower.path)),
     speed: 0,
-    signal: space.signal,
+    signal,
     progress: (done: number, total: number) => progress({ done, total, unit: 'bytes', message: 'merging' }),
   };
-  if (openInQemu) {
+  if (topPath !== null) {
     const qmp = await monitorOf(host, vmId, signal);
     await requireActiveDisks(qmp);
-    return commitLayer(qmp, request, { ...options, topPath: applied.path });
+    return commitLayer(qmp, request, { ...options, topPath });
   }
   const chain = chainDownFrom(state, diskId, upper.id);
   if (!chain) return;

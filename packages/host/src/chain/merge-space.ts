@@ -1,6 +1,7 @@
 /** A merge stops before it fills the volume under the guest that writes beside it. */
 import { stat } from 'node:fs/promises';
-import { hostErrors } from '../errors.ts';
+import type { CorralError } from '@corral/core/errors';
+import { chainErrors } from '../errors.ts';
 import { freeBytes } from '../storage/free-space.ts';
 import type { VmHost } from '../vm/vm-host.ts';
 import type { MergeRequest } from './chain-keeper.ts';
@@ -14,35 +15,44 @@ export async function allocatedBytes(path: string): Promise<number> {
   return (await stat(path)).blocks * 512;
 }
 
-/** A signal that also aborts, with host.no-space, when the lower layer's volume is nearly full. */
-export function watchSpace(
+export interface SpaceWatch extends AsyncDisposable {
+  /** Also aborts, with chain.merge-no-space, when the lower layer's volume is nearly full. */
+  readonly signal: AbortSignal;
+  /** What is missing now: for a merge that the volume itself has stopped. */
+  readonly shortage: () => Promise<CorralError>;
+}
+
+/** Looks at once, then from time to time. @throws chain.merge-no-space where nothing can begin */
+export async function watchSpace(
   host: VmHost,
-  { vmId, lower }: MergeRequest,
+  request: MergeRequest,
   signal: AbortSignal,
-): { readonly signal: AbortSignal } & AsyncDisposable {
-  const path = host.directory.resolveInVm(vmId, lower.path);
+): Promise<SpaceWatch> {
+  const path = host.directory.resolveInVm(request.vmId, request.lower.path);
+  const upperBytes = await allocatedBytes(host.directory.resolveInVm(request.vmId, request.upper.path));
+  const lowerBytes = await allocatedBytes(path);
+  const shortage = async (): Promise<CorralError> => {
+    const grownBytes = Math.max(0, (await allocatedBytes(path)) - lowerBytes);
+    const neededBytes = Math.max(0, upperBytes - grownBytes) + leaveBytes;
+    const { vmName: vm, diskName: disk } = request;
+    return chainErrors['merge-no-space']({ vm, disk, path, freeBytes: await freeBytes(path), neededBytes });
+  };
+  if ((await freeBytes(path)) < leaveBytes) throw await shortage();
   const short = new AbortController();
-  let looking: Promise<void> = Promise.resolve();
+  const look = async (): Promise<void> => {
+    if ((await freeBytes(path)) < leaveBytes) short.abort(await shortage());
+  };
+  let looking = Promise.resolve();
   const timer = setInterval(() => {
-    looking = look(path, short);
+    // A volume that cannot be asked is one that the merge had better not write to.
+    looking = look().catch((cause: unknown) => short.abort(cause));
   }, everyMs);
   return {
     signal: AbortSignal.any([signal, short.signal]),
+    shortage,
     [Symbol.asyncDispose]: async () => {
       clearInterval(timer);
       await looking;
     },
   };
-}
-
-async function look(path: string, short: AbortController): Promise<void> {
-  try {
-    const free = await freeBytes(path);
-    if (free < leaveBytes) {
-      short.abort(hostErrors['no-space']({ path, wantedBytes: leaveBytes, freeBytes: free }));
-    }
-  } catch (cause) {
-    // A volume that cannot be asked is one that the merge had better not write to.
-    short.abort(cause);
-  }
 }

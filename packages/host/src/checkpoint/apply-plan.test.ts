@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
+import { planFork } from '../chain/fork.ts';
 import { layersOf, sampleCheckpoint, sampleState, vmOn } from '../testing/sample-chains.ts';
-import { applied } from './apply-plan.ts';
+import { applied, planLayers } from './apply-plan.ts';
 
 const generationId = '00000000-0000-4000-8000-00000000ffff';
 const application = { checkpointId: 'one', generationId, seed: 'operation' };
@@ -34,4 +35,10 @@ test('a second try changes nothing', () => {
   const one = sampleCheckpoint('one', ['a']);
   const once = applied(sampleState(vmOn(['b', 'a']), [one]), application);
   assert.deepEqual(applied(once, application), once);
+});
+
+test('the new layers are not those on which the old present ran after it was kept', () => {
+  const kept = planFork(vmOn(['b', 'a']), application.seed);
+  const made = planLayers(sampleCheckpoint('one', ['a']), application.seed);
+  assert.notEqual(made[0]!.path, kept[0]!.path);
 });

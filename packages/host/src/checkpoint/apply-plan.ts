@@ -14,9 +14,14 @@ export interface Application {
   readonly seed: string;
 }
 
-/** The layers on which the new present will stand. @throws chain.cannot-fork */
+/**
+ * The layers on which the new present will stand. Others than those that the same operation puts on the old present
+ * when it keeps that in a checkpoint first: its guest writes to them until it ends.
+ *
+ * @throws chain.cannot-fork
+ */
 export function planLayers(checkpoint: CheckpointRecord, seed: string): ForkOverlay[] {
-  return planFork(checkpoint.settings, seed);
+  return planFork(checkpoint.settings, `the new present of ${seed}`);
 }
 
 /** The present is the checkpoint's from now on. Repeatable. */
