@@ -4,6 +4,7 @@ import type { Point } from '@corral/backup/point/point';
 import { newestVerifications } from '@corral/backup/point/verifications';
 import type { Repository } from '@corral/backup/repository';
 import type { Operation, OperationSnapshot } from '@corral/operation/operation';
+import { requireFreezable } from '../guard/frozen-guest.ts';
 import type { Requester, StartOperation } from '../operations.ts';
 import type { RepositoryRecord } from '../repository/repository-record.ts';
 import { requireOwnContent } from '../tracking/fork-steps.ts';
@@ -50,6 +51,7 @@ export class BackupService {
     const device = disks.find(({ passThrough }) => passThrough);
     if (device) throw backupErrors['pass-through']({ vm: name, disk: device.name });
     requireOwnContent(record.settings);
+    await requireFreezable(host, record, request.consistency);
     const repository = await connections.records.get(request.repository);
     return await this.#start(
       this.#operations.run,

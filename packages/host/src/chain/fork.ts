@@ -185,10 +185,7 @@ export async function sealFork(
   vmId: string,
   overlays: readonly ForkOverlay[],
 ): Promise<ChainState> {
-  const seals = new Map<string, LayerSeal>();
-  for (const { sealedId, sealedPath } of overlays) {
-    seals.set(sealedId, await sealOf(host.directory.resolveInVm(vmId, sealedPath)));
-  }
+  const seals = await sealsOf(host, vmId, overlays);
   return host.chainRecords.change(vmId, (state) => {
     const { process } = state.vm;
     const vm = {
@@ -201,6 +198,33 @@ export async function sealFork(
       { ...state, vm },
     );
   });
+}
+
+const mostLooks = 5;
+
+/**
+ * Of the files that hold the states which became still. A merge that was begun while the VM was off may move one of them into
+ * another file at this very moment: then it seals that one itself, or is looked at again.
+ */
+async function sealsOf(
+  host: VmHost,
+  vmId: string,
+  overlays: readonly ForkOverlay[],
+): Promise<ReadonlyMap<string, LayerSeal>> {
+  for (let look = 1; ; look += 1) {
+    const state = await host.chainRecords.read(vmId);
+    try {
+      const seals = new Map<string, LayerSeal>();
+      for (const { diskId, sealedId, sealedPath } of overlays) {
+        const chains = holdersOf(state, diskId).flatMap(({ chain }) => chain);
+        const path = chains.find(({ id }) => id === sealedId)?.path ?? sealedPath;
+        seals.set(sealedId, await sealOf(host.directory.resolveInVm(vmId, path)));
+      }
+      return seals;
+    } catch (cause) {
+      if ((cause as NodeJS.ErrnoException).code !== 'ENOENT' || look === mostLooks) throw cause;
+    }
+  }
 }
 
 /**

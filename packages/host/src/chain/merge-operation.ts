@@ -176,6 +176,7 @@ async function commit(
   for (;;) {
     try {
       return await host.chains.work(request.vmId, signal, async (limited) => {
+        if (await isWrittenTo(host, request)) return sealLower(host, request);
         await commitOnce(host, request, limited, progress);
         await recordMerge(host, request);
       });
@@ -189,6 +190,16 @@ async function commit(
       await delay(lookAgainMs, signal);
     }
   }
+}
+
+/**
+ * Whether it was begun while the VM was off, and a guest writes to the upper layer by now: that is never merged
+ * (docs/design/0006-disk-chains.md, "The top of a running VM"). What was copied so far lies hidden below it.
+ */
+async function isWrittenTo(host: VmHost, { vmId, diskId, upper }: MergeRequest): Promise<boolean> {
+  const record = await host.records.find(vmId);
+  const disk = record?.settings.disks.find(({ id }) => id === diskId);
+  return Boolean(record?.process) && disk?.layerId === upper.id;
 }
 
 function failed({ vmName, diskName }: MergeRequest, cause: unknown): unknown {

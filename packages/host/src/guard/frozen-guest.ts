@@ -36,6 +36,7 @@ export interface FreezeHost extends GuardHost {
   readonly supervisor: VmSupervisor;
 }
 
+const noAgent = 'the guest agent does not answer';
 const defaultLimitMs = 10_000;
 const asideLimitMs = 5_000;
 /** Key-value pairs of the guest, see docs/howto/key-values.md. */
@@ -84,6 +85,30 @@ export async function withFrozenGuest<T>(
   return { value, freeze: reached };
 }
 
+/**
+ * Refuses, before anything begins, a consistency that this guest cannot be brought to. Whether a hook says that it ran
+ * is known only afterwards.
+ *
+ * @throws guard.not-frozen
+ */
+export async function requireFreezable(
+  host: FreezeHost,
+  record: VmRecord,
+  consistency: Consistency | undefined,
+): Promise<void> {
+  if (consistency !== 'filesystem' && consistency !== 'application') return;
+  if (whyNotAsked(host, record, { consistency }) !== null) return;
+  const { name } = record.settings;
+  try {
+    await host.agents.of(record.settings).ping({ limitMs: asideLimitMs });
+  } catch (cause) {
+    if (!isCorralError(cause)) throw cause;
+    // Somebody else freezes it just now: then it has an agent, and this one's turn comes.
+    if (cause.code === 'guard.frozen') return;
+    throw guardErrors['not-frozen']({ vm: name, reason: noAgent }, { cause });
+  }
+}
+
 function requireReached(vm: string, options: FreezeOptions, { consistency, reason }: FreezeOutcome): void {
   if (consistency === 'crash' && needs(options, 'filesystem')) {
     throw guardErrors['not-frozen']({ vm, reason: reason ?? 'it was thawed too early' });
@@ -122,7 +147,7 @@ async function askForProof(agent: GuestAgent, id: string): Promise<Asked> {
     await agent.ping(options);
   } catch (cause) {
     if (!isCorralError(cause)) throw cause;
-    return { kind: 'no-agent', reason: 'the guest agent does not answer' };
+    return { kind: 'no-agent', reason: noAgent };
   }
   try {
     const os = await known(agent.osInfo(options));

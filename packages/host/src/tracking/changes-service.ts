@@ -3,6 +3,7 @@ import type { ChangedExtent, Changes, ChangesOpen } from '@corral/api/schemas/re
 import { newId } from '@corral/core/ids';
 import type { Operation, OperationSnapshot } from '@corral/operation/operation';
 import { vmErrors } from '../errors.ts';
+import { requireFreezable } from '../guard/frozen-guest.ts';
 import type { Requester, StartOperation } from '../operations.ts';
 import { requireLegal } from '../vm/vm-host.ts';
 import type { ChangesCloseInput, ChangesHost, ChangesOpenInput } from './changes-operations.ts';
@@ -34,6 +35,7 @@ export class ChangesService {
     const record = await host.records.get(vm);
     requireLegal(host, record, 'changes-open');
     requireOwnContent(record.settings);
+    await requireFreezable(host, record, request.consistency);
     const { id: vmId, name: vmName } = record.settings;
     const { references } = await host.chainRecords.read(vmId);
     const since = request.since === undefined ? null : findReference(references, vmName, request.since);
