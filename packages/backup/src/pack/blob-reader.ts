@@ -81,7 +81,8 @@ export class BlobReader implements NodeSource {
       const reason = `the ${kind} at ${place.offset} is not what its id names`;
       throw repositoryErrors['object-damaged']({ name, reason });
     }
-    return plain;
+    // It is kept, and the memory that it is in is not.
+    return Buffer.from(plain);
   }
 
   async #bytes(name: string, offset: number, length: number, signal?: AbortSignal): Promise<Buffer> {

@@ -56,10 +56,9 @@ export class PackBuilder {
   }
 
   add(id: Uint8Array, plain: Uint8Array): void {
-    const { stored, word } = encodeBlob(this.#sealer, this.#used, this.#kind, plain);
+    const word = encodeBlob(this.#sealer, this.#bytes, this.#used, this.#kind, plain);
     this.#appendEntry(id, word);
-    stored.copy(this.#bytes, this.#used);
-    this.#used += stored.length;
+    this.#used += storedLength(word);
   }
 
   #appendEntry(id: Uint8Array, word: number): void {

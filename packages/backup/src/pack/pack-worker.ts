@@ -2,9 +2,8 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { asBuffer } from '../crypto/blake3.ts';
 import type { RepositoryKeys } from '../crypto/keys.ts';
-import { OutsideGarbage } from './outside-garbage.ts';
 import { PackWork } from './pack-work.ts';
-import type { MemoryReturn, WorkerRequest, WorkerSetup } from './worker-protocol.ts';
+import type { MemoryReturn, WorkerAnswer, WorkerRequest, WorkerSetup } from './worker-protocol.ts';
 
 /** Buffers arrive as plain Uint8Arrays. */
 function restoreKeys(keys: RepositoryKeys): RepositoryKeys {
@@ -18,8 +17,11 @@ function restoreKeys(keys: RepositoryKeys): RepositoryKeys {
   };
 }
 
-const garbage = new OutsideGarbage();
 const work = new PackWork(restoreKeys((workerData as WorkerSetup).keys));
+
+function answer(message: WorkerAnswer): void {
+  parentPort!.postMessage(message);
+}
 
 parentPort!.on('message', (message: { job: number; request: WorkerRequest } | MemoryReturn) => {
   if ('memory' in message) {
@@ -28,10 +30,11 @@ parentPort!.on('message', (message: { job: number; request: WorkerRequest } | Me
   }
   const { job, request } = message;
   try {
-    parentPort!.postMessage({ job, reply: work.do(request) });
-    garbage.note(request);
+    answer({ job, reply: work.do(request) });
   } catch (cause) {
     // The error crosses as its code and text; the pool makes it an error again.
-    parentPort!.postMessage({ job, failure: cause instanceof Error ? cause.message : String(cause) });
+    answer({ job, failure: cause instanceof Error ? cause.message : String(cause) });
   }
 });
+
+answer({ ready: true });

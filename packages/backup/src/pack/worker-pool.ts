@@ -1,10 +1,13 @@
-/** A few worker threads that share the work of one repository. */
+/**
+ * A few worker threads that share the work of one repository. A thread takes longer to start than a small backup takes to be
+ * packed: what comes first is done in place, and so is what comes while the threads start.
+ */
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import type { RepositoryKeys } from '../crypto/keys.ts';
 import { repositoryErrors } from '../errors.ts';
 import { PackWork } from './pack-work.ts';
-import type { MemoryReturn, ReplyOf, WorkerRequest, WorkerSetup } from './worker-protocol.ts';
+import type { MemoryReturn, ReplyOf, WorkerAnswer, WorkerRequest, WorkerSetup } from './worker-protocol.ts';
 
 interface Job {
   readonly resolve: (reply: never) => void;
@@ -13,19 +16,24 @@ interface Job {
 
 interface Member {
   readonly worker: Worker;
+  isReady: boolean;
   readonly jobs: Map<number, Job>;
 }
 
 const mostWorkers = 4;
-/** What zlib leaves outside the heap is collected together with few objects inside it: a small young part does so sooner. */
+/** So much before threads are started. */
+const inPlaceBytes = 16 * 2 ** 20;
+/** What ciphers leave outside the heap is collected together with few objects inside it: a small young part does so sooner. */
 const youngGenerationMb = 1;
 
 export class WorkerPool {
   readonly size: number;
   readonly #keys: RepositoryKeys;
   readonly #members: Member[] = [];
-  readonly #inPlace: PackWork | undefined;
-  /** Which thread built the pack in this memory. */
+  readonly #inPlace: PackWork;
+  #hasThreads: boolean;
+  #workBytes = 0;
+  /** Which thread built the pack in this memory; none: it was built in place. */
   readonly #builders = new WeakMap<SharedArrayBuffer, Worker>();
   #nextJob = 0;
 
@@ -33,33 +41,39 @@ export class WorkerPool {
   constructor(keys: RepositoryKeys, size = Math.min(mostWorkers, availableParallelism())) {
     this.#keys = keys;
     this.size = Math.max(1, size);
-    if (size === 0) this.#inPlace = new PackWork(keys);
+    this.#hasThreads = size > 0;
+    this.#inPlace = new PackWork(keys);
   }
 
-  /** Starts the threads; the first request does it otherwise. */
-  start(): void {
-    while (!this.#inPlace && this.#members.length < this.size) this.#members.push(this.#spawn());
-  }
-
-  /** Runs a request on the least busy thread. */
+  /** Runs a request on the least busy thread, or in place. */
   async run<R extends WorkerRequest>(request: R): Promise<ReplyOf[R['type']]> {
-    if (this.#inPlace) return this.#inPlace.do(request) as ReplyOf[R['type']];
-    this.start();
-    const member = this.#members.reduce((a, b) => (b.jobs.size < a.jobs.size ? b : a));
-    return await this.#send(member, request);
+    this.#workBytes += bytesOf(request);
+    if (this.#hasThreads && this.#workBytes > inPlaceBytes) this.#start();
+    const ready = this.#members.filter(({ isReady }) => isReady);
+    if (ready.length === 0) return this.#inPlace.do(request) as ReplyOf[R['type']];
+    return await this.#send(
+      ready.reduce((a, b) => (b.jobs.size < a.jobs.size ? b : a)),
+      request,
+    );
   }
 
-  /** Runs a request on every thread: open packs lie in each. */
+  #start(): void {
+    while (this.#members.length < this.size) this.#members.push(this.#spawn());
+  }
+
+  /** Runs a request on every thread, and in place: open packs lie in each. */
   async runOnAll<R extends WorkerRequest>(request: R): Promise<ReplyOf[R['type']][]> {
-    if (this.#inPlace) return [this.#inPlace.do(request) as ReplyOf[R['type']]];
-    return await Promise.all(this.#members.map((member) => this.#send(member, request)));
+    const threads = this.#members.map((member) => this.#send(member, request));
+    const own = this.#inPlace.do(request) as ReplyOf[R['type']];
+    return [own, ...(await Promise.all(threads))];
   }
 
   /** Gives a stored pack's memory back to where it was built. */
   giveBack(memory: SharedArrayBuffer): void {
-    this.#inPlace?.takeBack(memory);
     const message: MemoryReturn = { memory };
-    this.#builders.get(memory)?.postMessage(message);
+    const builder = this.#builders.get(memory);
+    if (builder) builder.postMessage(message);
+    else this.#inPlace.takeBack(memory);
   }
 
   async close(): Promise<void> {
@@ -82,10 +96,14 @@ export class WorkerPool {
       workerData: setup,
       resourceLimits: { maxYoungGenerationSizeMb: youngGenerationMb },
     });
-    const member: Member = { worker, jobs: new Map() };
+    const member: Member = { worker, isReady: false, jobs: new Map() };
     // An idle thread keeps no process alive.
     worker.unref();
-    worker.on('message', (message: { job: number; reply?: ReplyOf[keyof ReplyOf]; failure?: string }) => {
+    worker.on('message', (message: WorkerAnswer) => {
+      if ('ready' in message) {
+        member.isReady = true;
+        return;
+      }
       const job = member.jobs.get(message.job);
       member.jobs.delete(message.job);
       if (member.jobs.size === 0) worker.unref();
@@ -103,9 +121,25 @@ export class WorkerPool {
   #lost(member: Member, cause: Error): void {
     const at = this.#members.indexOf(member);
     if (at >= 0) this.#members.splice(at, 1);
+    // One that cannot even start is not tried again: the work is done in place.
+    if (!member.isReady) this.#hasThreads = false;
     for (const job of member.jobs.values()) {
       job.reject(repositoryErrors['worker-failed']({ reason: cause.message }, { cause }));
     }
     member.jobs.clear();
+  }
+}
+
+/** How much a request puts through the threads. */
+function bytesOf(request: WorkerRequest): number {
+  switch (request.type) {
+    case 'encode':
+      return request.data.byteLength;
+    case 'decode':
+      return request.out.byteLength;
+    case 'prove':
+      return request.length;
+    case 'flush':
+      return 0;
   }
 }

@@ -83,3 +83,8 @@ export interface ReplyOf {
   decode: DecodeReply;
   prove: ProveReply;
 }
+
+/** What a thread says: first that it is ready, then an answer to each request. */
+export type WorkerAnswer =
+  | { readonly ready: true }
+  | { readonly job: number; readonly reply?: ReplyOf[keyof ReplyOf]; readonly failure?: string };

@@ -101,7 +101,6 @@ export class PointWriter implements AsyncDisposable {
   static async begin(context: RepositoryContext, what: NewPoint): Promise<PointWriter> {
     const { store, keys } = context;
     const signal = what.signal;
-    context.pool.start();
     const base = what.base === undefined ? null : await findBase(context, what.base, signal);
     const pins = base ? pinsOf(base) : [];
     const session = await context.beginSession(what.purpose ?? 'backup', pins, signal, what.id);
