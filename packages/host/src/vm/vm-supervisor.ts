@@ -17,6 +17,7 @@ import type { DataDirectory } from '../data-directory.ts';
 import { vmErrors } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 import { isAlive, killProcess, waitForExit } from '../process/process-identity.ts';
+import { GuestResets } from './guest-resets.ts';
 import { findIoError, type IoError, ioErrorOfEvent } from './io-error.ts';
 import { lastWords } from './qemu-log.ts';
 import type { EmitEvent } from './vm-events.ts';
@@ -30,6 +31,7 @@ type Activity = Extract<VmState, 'starting' | 'saving' | 'stopping'>;
 interface Watched {
   readonly id: string;
   readonly qmp: QmpClient;
+  readonly resets: GuestResets;
   name: string;
   status: VmStatus;
   ioError: IoError | null;
@@ -118,7 +120,8 @@ export class VmSupervisor {
       ...options,
     });
     const status: VmStatus = { state: 'starting', reason: null };
-    const watched: Watched = { id, qmp, name, status, ioError: null, endExpected: false };
+    const resets = new GuestResets();
+    const watched: Watched = { id, qmp, resets, name, status, ioError: null, endExpected: false };
     this.#watched.set(id, watched);
     qmp.subscribe((event) => this.#onEvent(watched, event));
     this.#inBackground(qmp.closed.then(() => this.#onClosed(watched)));
@@ -292,7 +295,8 @@ export class VmSupervisor {
         this.#inBackground(this.#options.emit('vm.guest-panicked', subjectOf(watched)));
         break;
       case 'RESET':
-        if (event.data.guest) this.#inBackground(this.#options.emit('vm.guest-reset', subjectOf(watched)));
+        if (!watched.resets.isOne(event.data.guest, performance.now())) break;
+        this.#inBackground(this.#options.emit('vm.guest-reset', subjectOf(watched)));
         break;
       case 'RESUME':
         // Not by the status 'running', which QEMU also has between the error's event and the stop that follows it.
