@@ -103,6 +103,17 @@ describe('values that no VM can have', () => {
     }
   });
 
+  it('a start beyond the memory of the host, with figures', async () => {
+    const { memory } = await client.host.show();
+    const memoryBytes = Math.ceil(memory.totalBytes / MiB) * MiB;
+    await succeeded(client, client.vm.create({ name: 'huge', memoryBytes }));
+    const { code, detail } = await refusalOf(client, client.vm.start('huge'));
+    assert.equal(code, 'vm.no-memory');
+    assert.match(detail, /"huge".* MiB/);
+    assert.equal((await client.vm.show('huge')).state, 'off');
+    await succeeded(client, client.vm.delete('huge', { ifMatch: '*' }));
+  });
+
   it('actions that are illegal in the state, each with the states in which they are legal', async () => {
     const illegal = {
       stop: () => client.vm.stop('a'),

@@ -161,6 +161,26 @@ describe('the doctor finds', () => {
     assert.match(userfaultfd.fix!, /sysctl/);
   });
 
+  it('a VM that systemd gave no control group, and that runs all the same', async () => {
+    await using host = await TestHost.start({
+      mounts: `
+        mount -t tmpfs tmpfs /run
+        mkdir -p /run/systemd/system /run/dbus
+        touch /run/dbus/system_bus_socket
+        mount -t tmpfs tmpfs /sys/fs/cgroup
+        echo cpu memory pids >/sys/fs/cgroup/cgroup.controllers`,
+    });
+    const { client } = host;
+    assert.equal((await finding(client, 'control-groups')).severity, 'ok');
+    await succeeded(client, client.vm.create({ name: 'a', memoryBytes: 64 * MiB }));
+    await succeeded(client, client.vm.start('a'));
+    const found = await finding(client, 'control-groups');
+    assert.deepEqual([found.severity, found.things], ['warning', ['a']]);
+    assert.match(found.fix!, /log of corrald/);
+    assert.match(host.output, /it has no control group of its own/);
+    assert.equal((await client.vm.show('a')).state, 'running');
+  });
+
   it('a QEMU that is newer than any that was tried', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'corral-qemu-'));
     try {

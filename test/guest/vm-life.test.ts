@@ -1,6 +1,8 @@
 /** The life of a VM, with a real guest. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { promisify } from 'node:util';
 import { agentAnswers, bootedGuest, hashInGuest, inGuest } from '../support/guests.ts';
@@ -144,7 +146,7 @@ describe('QEMU outlives the daemon', () => {
 });
 
 describe('ten VMs', () => {
-  it('start at once, each as a user of its own that cannot open the disks of another', async () => {
+  it('start at once, each as a user of its own that cannot open the disks and sockets of another', async () => {
     await using host = await TestHost.start();
     const { client } = host;
     const names = Array.from({ length: 10 }, (_, index) => `vm${index}`);
@@ -156,12 +158,17 @@ describe('ten VMs', () => {
     assert.deepEqual(new Set(vms.map(({ state }) => state)), new Set(['running']));
     const uids = await Promise.all(vms.map(({ pid }) => uidOf(pid!)));
     assert.equal(new Set(uids).size, 10);
-    const disk = vms.find(({ name }) => name === 'vm0')!.disks[0]!.path;
-    const stranger = uids[vms.findIndex(({ name }) => name === 'vm1')]!;
-    await assert.rejects(
-      execute('head', ['-c', '1', disk], { uid: stranger, gid: stranger }),
-      /Permission denied/,
-    );
+    const { disks, id } = vms.find(({ name }) => name === 'vm0')!;
+    const user = uids[vms.findIndex(({ name }) => name === 'vm1')]!;
+    const stranger = { uid: user, gid: user };
+    await assert.rejects(execute('head', ['-c', '1', disks[0]!.path], stranger), /Permission denied/);
+    const sockets = (await readdir(join(host.data, 'run', id))).filter((name) => name.endsWith('.sock'));
+    assert.ok(sockets.includes('qmp.sock') && sockets.includes('agent.sock'), String(sockets));
+    for (const name of sockets) {
+      const connect = ['-MIO::Socket::UNIX', '-e', 'IO::Socket::UNIX->new(Peer => shift) or die $!'];
+      const path = join(host.data, 'run', id, name);
+      await assert.rejects(execute('perl', [...connect, path], stranger), /Permission denied/);
+    }
   });
 });
 
