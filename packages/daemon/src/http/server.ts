@@ -104,11 +104,13 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
   return app;
 }
 
-/** Routes check with the contract's own schemas; Fastify's compilers would be 5 MB of memory that nothing uses. */
+/** Routes check with the contract's own schemas; Fastify's compilers would be memory that nothing uses. */
 const noCompilers = { buildValidator: neverCompiles, buildSerializer: neverCompiles };
 
 function neverCompiles(): never {
-  throw new Error('A route was given to Fastify with a schema; they belong into the contract (packages/api).');
+  throw new Error(
+    'A route was given to Fastify with a schema; they belong into the contract (packages/api).',
+  );
 }
 
 function createApp({ tls, log }: ServerOptions): FastifyInstance {
