@@ -4,6 +4,7 @@
  * has each record on disk before the guest hears of it: whatever dies, no record is lost that a later one was written after.
  */
 import { readFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { type DiskSettings, VmSettings } from '@corral/api/schemas/vm-settings';
 import type { ChainLayer } from '@corral/disk/chain';
@@ -29,7 +30,8 @@ const program = Buffer.from(
   'hex',
 );
 
-function bootSector(): Buffer {
+/** What the BIOS starts. */
+export function bootSector(): Buffer {
   const sector = Buffer.alloc(sectorBytes);
   program.copy(sector);
   sector.writeUInt16LE(0xaa55, sectorBytes - 2);
@@ -75,6 +77,15 @@ async function recordsOf(disk: ChainDisk): Promise<number | null> {
   if (disk.info.sizeBytes !== writerDiskBytes) return null;
   const content = Buffer.alloc(writerDiskBytes);
   await disk.read(content, 0);
+  return recordsIn(content);
+}
+
+/** Of a plain file or device. */
+export async function recordsOfFile(path: string): Promise<number | null> {
+  return recordsIn(await readFile(path));
+}
+
+function recordsIn(content: Buffer): number | null {
   if (!content.subarray(0, sectorBytes).equals(bootSector())) return null;
   let records = 0;
   const isRecord = (number: number): boolean => {

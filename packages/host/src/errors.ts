@@ -94,6 +94,18 @@ export const vmErrors = defineErrors('vm', {
     'The disk cannot be made',
     (p) => `Disk "${p.disk}": ${p.reason}`,
   ),
+  'device-in-use': error<{ vm: string; disk: string; path: string }>(
+    409,
+    'The device is used by another',
+    (p) =>
+      `Disk "${p.disk}" of VM "${p.vm}" is the device ${p.path}, which another VM that runs has, or another user of this host. Two writers would destroy its content: stop that VM, or give the device back to root.`,
+  ),
+  'clone-device': error<{ vm: string; disk: string }>(
+    409,
+    'A device of the host cannot be cloned',
+    (p) =>
+      `Disk "${p.disk}" of VM "${p.vm}" is a device of the host, of which there is only one. Remove it from the VM ("corral vm disk remove ${p.vm} ${p.disk}"), clone, and add it again.`,
+  ),
   'bad-boot-device': error<{ device: string; known: readonly string[] }>(
     400,
     'No such boot device',

@@ -3,6 +3,7 @@ import type { Reference, ReferenceCreate } from '@corral/api/schemas/reference';
 import { newId } from '@corral/core/ids';
 import type { Operation, OperationSnapshot } from '@corral/operation/operation';
 import { timeName } from '../backup/backup-service.ts';
+import { chainErrors } from '../errors.ts';
 import { requireFreezable } from '../guard/frozen-guest.ts';
 import type { Requester, StartOperation } from '../operations.ts';
 import { requireLegal, type VmHost } from '../vm/vm-host.ts';
@@ -36,8 +37,10 @@ export class ReferenceService {
   async create(vm: string, request: ReferenceCreate, caller: Requester): Promise<OperationSnapshot> {
     const record = await this.#host.records.get(vm);
     requireLegal(this.#host, record, 'reference-create');
+    const { id, name, disks } = record.settings;
+    const device = disks.find(({ passThrough }) => passThrough);
+    if (device) throw chainErrors['cannot-fork']({ vm: name, disk: device.name });
     await requireFreezable(this.#host, record, request.consistency);
-    const { id, name } = record.settings;
     const reference = { id: newId(), name: request.name ?? timeName(new Date()) };
     const { references } = await this.#host.chainRecords.read(id);
     if (references.some((other) => other.name === reference.name)) {

@@ -7,6 +7,7 @@ import { hostErrors, vmErrors } from '../errors.ts';
 import { bridgeOf, createTap, deleteTap, tapName } from '../network/tap.ts';
 import type { ProcessIdentity } from '../process/process-identity.ts';
 import { spawnDetached } from '../process/spawn-detached.ts';
+import { grantDevice, takeBackDevice } from '../storage/grant-device.ts';
 import { exists, requireFile } from './disk-files.ts';
 import { type FirmwareSource, firmwareFor } from './firmware.ts';
 import { type HostPart, qemuCommandLine } from './qemu-command-line.ts';
@@ -50,6 +51,9 @@ export async function prepareRun(host: LaunchHost, record: VmRecord): Promise<vo
     const bridge = bridgeOf(port.network);
     if (bridge) await createTap(tapName(port.id), bridge, uid);
   }
+  for (const disk of vm.disks) {
+    if (disk.passThrough && uid !== null) await grantDevice(vm.name, disk.name, disk.path, uid);
+  }
   if (vm.tpm) await startTpm(host.directory, vm, uid);
 }
 
@@ -59,6 +63,9 @@ export async function cleanUpRun(directory: DataDirectory, record: VmRecord): Pr
     [...record.settings.ports, ...(record.process?.applied.ports ?? [])].map((port) => [port.id, port]),
   );
   for (const port of ports.values()) if (bridgeOf(port.network)) await deleteTap(tapName(port.id));
+  for (const { passThrough, path } of [...record.settings.disks, ...(record.process?.applied.disks ?? [])]) {
+    if (passThrough && record.uid !== null) await takeBackDevice(path, record.uid);
+  }
   if (record.settings.tpm || record.process?.applied.tpm) await endTpm(record.settings.id);
   await rm(directory.vm(record.settings.id).run, { recursive: true, force: true });
 }

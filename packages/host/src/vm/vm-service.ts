@@ -135,6 +135,8 @@ export class VmService {
 
   async clone(vm: string, request: VmClone, caller: Requester): Promise<OperationSnapshot> {
     const record = await this.#legal(vm, 'clone');
+    const device = record.settings.disks.find(({ passThrough }) => passThrough);
+    if (device) throw vmErrors['clone-device']({ vm: record.settings.name, disk: device.name });
     if (await this.#host.records.find(request.name)) throw vmErrors['name-taken']({ name: request.name });
     const settings = cloneSettings(record.settings, request.name, this.#idFacts());
     const home = await this.#host.volumes.home(record.settings.id);

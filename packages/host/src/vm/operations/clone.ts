@@ -137,10 +137,6 @@ async function copyFiles(
     progress(index, `disk ${disk.name}`);
     // As it is now: a merge may have shortened the chain since the clone was asked for.
     const original = sourceRecord.settings.disks.find(({ name }) => name === disk.name)!;
-    if (disk.passThrough) {
-      disks.push(disk);
-      continue;
-    }
     const copy = await copyChain(host, input, { ...original, id: disk.id }, uid, signal);
     disks.push(copy.disk);
     if (copy.way !== null) copies.push({ disk: disk.name, way: copy.way });

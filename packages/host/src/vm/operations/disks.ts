@@ -9,6 +9,7 @@ import { layerFile, layerFiles } from '../../chain/layer-file.ts';
 import { orphanedBy } from '../../chain/layer-forest.ts';
 import { withDoomed } from '../../checkpoint/layer-files.ts';
 import { vmErrors } from '../../errors.ts';
+import { grantDevice, takeBackDevice } from '../../storage/grant-device.ts';
 import { DiskMaking, makeDisk } from '../disk-files.ts';
 import { requireRoom } from '../disk-space.ts';
 import { plugDisk, unplugDisk } from '../hot-plug.ts';
@@ -75,6 +76,9 @@ export function vmDiskAdd(host: VmHost) {
           const record = await host.records.get(input.id);
           if (!record.process) return null;
           const { disk, id } = input;
+          if (disk.passThrough && record.uid !== null) {
+            await grantDevice(record.settings.name, disk.name, disk.path, record.uid);
+          }
           const file = await layerFile(host.directory, id, disk.path);
           const below = await layerFiles(host.directory, id, disk.parents);
           await plugDisk(await monitorOf(host, id, signal), disk, file, below, signal);
@@ -84,6 +88,7 @@ export function vmDiskAdd(host: VmHost) {
           const record = await host.records.get(input.id);
           if (!record.process) return;
           await unplugDisk(await monitorOf(host, input.id, signal), record.settings, input.disk, signal);
+          await letGoOfDevice(record, input.disk);
         },
       },
       {
@@ -112,6 +117,10 @@ export function vmDiskAdd(host: VmHost) {
     ],
     output: ({ id }, results) => ({ vmId: id, copies: results['make-file'].copies }),
   });
+}
+
+async function letGoOfDevice({ uid }: VmRecord, { passThrough, path }: DiskSettings): Promise<void> {
+  if (passThrough && uid !== null) await takeBackDevice(path, uid);
 }
 
 /** @throws vm.cannot-hotplug */
@@ -157,6 +166,7 @@ export function vmDiskRemove(host: VmHost) {
           // Of the chain that QEMU has now: layers may have come and gone since this was asked for.
           const disk = record.process.applied.disks.find(({ id }) => id === input.disk.id);
           if (disk) await unplugDisk(await monitorOf(host, input.id, signal), record.settings, disk, signal);
+          await letGoOfDevice(record, input.disk);
           return null;
         },
       },
