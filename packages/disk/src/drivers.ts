@@ -3,6 +3,7 @@ import { Buffer } from 'node:buffer';
 import type { Disk, DiskDriver, DiskFormat, OpenOptions, SignalOptions } from './disk.ts';
 import { diskErrors } from './errors.ts';
 import { DiskFile } from './file.ts';
+import { namedFormat } from './format-names.ts';
 import { otherFormatOf } from './other-formats.ts';
 import { qcow2Driver } from './qcow2/driver.ts';
 import { rawDriver } from './raw.ts';
@@ -38,13 +39,20 @@ export async function readEnds(
  * The format that the content has. A guest can write whatever it likes into a raw disk: where a disk's format is known
  * (from a record, from a child's link), say it instead of asking.
  *
- * @throws disk.not-found; disk.io; disk.other-format for what is no disk that Corral reads, but no raw one either
+ * @throws disk.not-found; disk.io; disk.other-format for what is no disk that Corral reads, but no raw one either;
+ * disk.unknown-format for what is none of a kind, but named as one
  */
 export async function probeFormat(path: string, options?: SignalOptions): Promise<DiskFormat> {
   const { header, tail } = await readEnds(path, options);
   const other = otherFormatOf(header);
   if (other !== undefined) throw diskErrors['other-format']({ path, kind: other });
-  return diskDrivers.find((driver) => driver.probe(header, tail))?.format ?? 'raw';
+  const format = diskDrivers.find((driver) => driver.probe(header, tail))?.format ?? 'raw';
+  const named = namedFormat(path);
+  // A VHDX whose first bytes are lost would be read as a raw disk of rubbish.
+  if (format === 'raw' && named !== undefined && named !== 'raw') {
+    throw diskErrors['unknown-format']({ path, expected: `the ${named} disk that its name says` });
+  }
+  return format;
 }
 
 export interface OpenLayerOptions extends OpenOptions {

@@ -55,7 +55,7 @@ export const diskErrors = defineErrors('disk', {
     422,
     'Not a disk of that format',
     (p) =>
-      `${p.path} is not ${p.expected}. Name the format it really has, or check that it was copied whole.`,
+      `${p.path} is not ${p.expected}. Check that it was copied whole, or say with --format what it really is.`,
   ),
   'other-format': error<{ path: string; kind: string }>(
     422,

@@ -261,6 +261,10 @@ describe('the first look at a foreign image', () => {
       await assertRejects(() => hashDisk(vmdk), 'disk.other-format');
       assert.equal((await hashDisk(vmdk, { format: 'raw' })).sizeBytes, MiB + 4);
       await assertRejects(() => inspectForeign(vmdk, { format: 'qcow2' }), 'disk.unknown-format');
+      const headless = join(folder, 'headless.vhdx');
+      await writeFile(headless, Buffer.alloc(MiB));
+      await assertRejects(() => hashDisk(headless), 'disk.unknown-format');
+      await hashDisk(headless, { format: 'raw' });
       const empty = join(folder, 'empty');
       await writeFile(empty, '');
       await assertRejects(() => inspectForeign(empty), 'disk.foreign-refused');

@@ -1,5 +1,6 @@
 /** What the commands on disk files have in common. */
 import { resolve } from 'node:path';
+import { namedFormat } from '@corral/disk/format-names';
 import { cliErrors } from '../../errors.ts';
 import type { Io } from '../../io.ts';
 
@@ -11,20 +12,9 @@ export const formatHelp = 'default: recognised from its content';
 
 export const allowHelp = 'a folder, besides its own, in which parents may lie; may be given several times';
 
-const formatOfExtension: Readonly<Record<string, Format>> = {
-  raw: 'raw',
-  img: 'raw',
-  qcow2: 'qcow2',
-  vhd: 'vhd',
-  avhd: 'vhd',
-  vhdx: 'vhdx',
-  avhdx: 'vhdx',
-};
-
 /** Of a new file: what is asked for, else what its name says. @throws cli.usage when neither does */
 export function formatOfNew(path: string, asked: Format | undefined): Format {
-  const extension = /\.([^./]+)$/.exec(path)?.[1]?.toLowerCase() ?? '';
-  const format = asked ?? formatOfExtension[extension];
+  const format = asked ?? namedFormat(path);
   if (format) return format;
   const message = `The name ${path} does not say which format it is to have; give --format.`;
   throw cliErrors.usage({ message, see: 'corral disk --help' });
