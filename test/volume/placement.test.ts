@@ -119,7 +119,21 @@ describe('a VM at home on another volume', () => {
     const b = await client.vm.show('b');
     assert.equal(await readlink(join(host.data, 'vms', b.id)), join(mounted.path, 'corral/vms', b.id));
 
-    for (const vm of ['a', 'b']) await succeeded(client, client.vm.delete(vm, { ifMatch: '*' }));
+    const gathered = await succeeded(client, client.vm.clone('a', { name: 'c', volume: 'local' }));
+    const ways = (gathered.output as { copies: { disk: string; way: string }[] }).copies;
+    assert.deepEqual(
+      ways.map(({ disk }) => disk),
+      ['data', 'far'],
+    );
+    const c = await client.vm.show('c');
+    assert.deepEqual(
+      c.disks.map(({ path }) => path),
+      ['data', 'far'].map((name) => join(host.data, 'vms', c.id, 'disks', `${name}.qcow2`)),
+    );
+    await succeeded(client, client.vm.start('c'));
+    await succeeded(client, client.vm.stop('c'));
+
+    for (const vm of ['a', 'b', 'c']) await succeeded(client, client.vm.delete(vm, { ifMatch: '*' }));
     assert.deepEqual(await readdir(join(mounted.path, 'corral/vms')), []);
     assert.deepEqual(await readdir(join(host.data, 'corral/vms')), []);
     await assert.rejects(lstat(join(host.data, 'vms', id)), { code: 'ENOENT' });

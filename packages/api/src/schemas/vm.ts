@@ -111,6 +111,9 @@ export const VmPatch = z.strictObject({
 
 export const VmClone = z.strictObject({
   name: Name,
+  volume: NameOrId.optional().describe(
+    'where its folder and all of its disks lie; default: where those of the original lie',
+  ),
   start: z.boolean().default(false),
 });
 

@@ -3,7 +3,7 @@
  * (docs/formats/volume.md). All are root's with the VM's group: its QEMU finds its files and can put none there.
  */
 import { chmod, chown, mkdir, readlink, rm, rmdir, symlink } from 'node:fs/promises';
-import { dirname, isAbsolute, join } from 'node:path';
+import { basename, dirname, isAbsolute, join } from 'node:path';
 import type { DataDirectory } from '../data-directory.ts';
 import type { Volumes } from '../volume/volumes.ts';
 import { syncFolder } from './settings-file.ts';
@@ -64,8 +64,13 @@ export async function removeVmFolders({ directory, volumes }: Surroundings, id: 
   await rm(directory.vm(id).folder, { recursive: true, force: true });
 }
 
-/** A path of a VM's settings as that of another VM: a disk on another volume lies in a folder with the VM's id. */
-export function pathOfClone(path: string, fromId: string, toId: string): string {
+/**
+ * A path of a VM's settings as that of another VM: a disk on another volume lies in a folder with the VM's id.
+ *
+ * @param gathered all files lie where the new VM is at home
+ */
+export function pathOfClone(path: string, fromId: string, toId: string, gathered = false): string {
+  if (gathered) return `disks/${basename(path)}`;
   return isAbsolute(path) ? path.replace(`/vms/${fromId}/`, `/vms/${toId}/`) : path;
 }
 

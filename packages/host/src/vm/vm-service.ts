@@ -139,13 +139,16 @@ export class VmService {
     if (device) throw vmErrors['clone-device']({ vm: record.settings.name, disk: device.name });
     if (await this.#host.records.find(request.name)) throw vmErrors['name-taken']({ name: request.name });
     const settings = cloneSettings(record.settings, request.name, this.#idFacts());
-    const home = await this.#host.volumes.home(record.settings.id);
-    const under = await this.#host.volumes.under(record.settings);
+    const target = request.volume === undefined ? null : await this.#host.volumes.target(request.volume);
+    const home = target ?? (await this.#host.volumes.home(record.settings.id));
+    const under = [...(await this.#host.volumes.under(record.settings)), ...(target ? [target] : [])];
+    const volumes = under.filter(({ local }) => !local).map(({ id }) => id);
     return this.#start(
       'clone',
       {
         home: home === null || home.local ? null : join(vmsFolder(home), settings.id),
-        volumes: under.filter(({ local }) => !local).map(({ id }) => id),
+        volumes: [...new Set(volumes)],
+        gathered: target !== null,
         sourceId: record.settings.id,
         sourceName: record.settings.name,
         settings,

@@ -23,6 +23,8 @@ const Input = z.strictObject({
   /** As of vm.create. */
   home: z.string().nullable().default(null),
   volumes: z.array(z.string()).default([]),
+  /** All disks lie with its home, wherever those of the original do. */
+  gathered: z.boolean().default(false),
   start: z.boolean(),
   requestedBy: z.string(),
 });
@@ -155,7 +157,7 @@ async function copyFiles(
 /** Every layer but those of an image, under the same names; the copies are sealed anew. */
 async function copyChain(
   host: VmHost,
-  { sourceId, settings }: VmCloneInput,
+  { sourceId, settings, gathered }: VmCloneInput,
   disk: DiskSettings,
   uid: number | null,
   signal: AbortSignal,
@@ -163,7 +165,7 @@ async function copyChain(
   const copied: DiskLayer[] = [];
   let way: CopyWay | null = null;
   for (const [index, layer] of chainOf(disk).entries()) {
-    const path = layer.shared ? layer.path : pathOfClone(layer.path, sourceId, settings.id);
+    const path = layer.shared ? layer.path : pathOfClone(layer.path, sourceId, settings.id, gathered);
     const target = host.directory.resolveInVm(settings.id, path);
     if (!layer.shared) {
       await makeDiskFolder(path, uid);
@@ -215,7 +217,7 @@ async function copyOwned(
 /** @throws volume.below-reserve when the copies would use up the reserve of a volume */
 async function requireRoomForClone(
   host: VmHost,
-  { sourceId, settings, home }: Pick<VmCloneInput, 'sourceId' | 'settings' | 'home'>,
+  { sourceId, settings, home, gathered }: VmCloneInput,
 ): Promise<void> {
   const what = `The clone ${settings.name}`;
   const folder = home ?? host.directory.vm(settings.id).folder;
@@ -224,7 +226,7 @@ async function requireRoomForClone(
   for (const disk of source.settings.disks.filter(({ passThrough }) => !passThrough)) {
     for (const layer of chainOf(disk).filter(({ shared }) => !shared)) {
       const from = host.directory.resolveInVm(sourceId, layer.path);
-      const path = resolve(folder, pathOfClone(layer.path, sourceId, settings.id));
+      const path = resolve(folder, pathOfClone(layer.path, sourceId, settings.id, gathered));
       const volume = (await host.volumes.of(path))?.id ?? '';
       const needed = (await host.volumes.sharesBlocks(from, path)) ? 0 : await occupiedBytes(from);
       wanted.set(volume, { path, bytes: (wanted.get(volume)?.bytes ?? 0) + needed });
