@@ -43,7 +43,7 @@ export const restore: CommandDefinition = {
       command: 'corral restore monday --as web1 --instant',
       explains: 'it runs in seconds, whatever its size',
     },
-    { command: 'corral restore monday --in-place', explains: 'the VM as it was; asks for its name' },
+    { command: 'corral restore monday --in-place', explains: 'the VM as it was; asks twice' },
     {
       command: 'corral restore monday --disk data --to web1',
       explains: 'one disk, to look at beside the present',
@@ -122,8 +122,8 @@ const asNewVm: Way = async (context, backup, options) => {
 
 const inPlace: Way = async (context, backup, options) => {
   const client = await context.client();
-  const { vm } = await client.backup.show(backup, sourceOf(options), context.call);
-  const confirm = options.confirm ?? (await confirmedName(context, vm.name, backup));
+  const { createdAt, vm } = await client.backup.show(backup, sourceOf(options), context.call);
+  const confirm = options.confirm ?? (await confirmedName(context, { vm: vm.name, backup, createdAt }));
   const request = { ...sourceOf(options), confirm, start: options.start ?? false };
   await runVmOperation(
     context,
