@@ -36,8 +36,6 @@ export class IndependentReader {
     this.#loadIndex();
   }
 
-  // --- text objects and keys
-
   #text(bytes: Buffer): Record<string, unknown> {
     const [line, checksum] = bytes.toString('utf8').split('\n');
     if (blake3(line!).toString('hex') !== checksum) throw new Error('checksum of a text object');
@@ -75,8 +73,6 @@ export class IndependentReader {
   #derived(info: string, salt: Buffer = this.#repositoryId): Buffer {
     return Buffer.from(hkdfSync('sha256', this.#master, salt, info, 32));
   }
-
-  // --- binary objects
 
   #openChunk(object: Buffer, section: number, number: number, sealed: Buffer, extra = ''): Buffer {
     const header = object.subarray(0, 64);
@@ -134,8 +130,6 @@ export class IndependentReader {
       }
     }
   }
-
-  // --- blobs and trees
 
   #blob(id: string, keyName: 'block' | 'node'): Buffer {
     for (const { pack, offset, word } of this.#places.get(id) ?? []) {

@@ -26,6 +26,7 @@ interface Options extends WaitChoice {
   readonly confirm?: string | undefined;
   readonly disk?: string | undefined;
   readonly to?: string | undefined;
+  readonly name?: string | undefined;
   readonly toDirectory?: string | undefined;
   readonly format?: (typeof formats)[number] | undefined;
 }
@@ -45,7 +46,7 @@ export const restore: CommandDefinition = {
     },
     { command: 'corral restore monday --in-place', explains: 'the VM as it was; asks twice' },
     {
-      command: 'corral restore monday --disk data --to web1',
+      command: 'corral restore monday --disk data --to web1 --name data-monday',
       explains: 'one disk, to look at beside the present',
     },
     {
@@ -64,6 +65,7 @@ export const restore: CommandDefinition = {
       .option('--confirm <name>', 'with --in-place: name of the VM, instead of being asked')
       .option('--disk <disk>', 'this disk alone')
       .option('--to <vm>', 'with --disk: the VM that gets it as another disk')
+      .option('--name <name>', 'with --to: name of the disk in that VM; default: as in the backup')
       .option('--to-directory <directory>', 'of the host: disks, and the settings beside them')
       .addOption(new Option('--format <format>', 'of the files in the directory').choices(formats))
       .option('--start', 'start the VM')
@@ -94,7 +96,9 @@ function targetOf(options: Options): Way {
         ? 'Say which disk, with --disk.'
         : options.disk !== undefined && options.to === undefined && options.toDirectory === undefined
           ? 'A single disk goes to a VM (--to) or to a directory (--to-directory).'
-          : null;
+          : options.name !== undefined && options.to === undefined
+            ? 'A name is for a disk that goes to a VM (--to); a new VM is named by --as.'
+            : null;
   if (message !== null) throw cliErrors.usage({ message, see });
   return chosen[0]!;
 }
@@ -136,14 +140,18 @@ const inPlace: Way = async (context, backup, options) => {
 };
 
 const toVm: Way = async (context, backup, options) => {
-  const { disk, to: vm } = options;
-  const request = { ...sourceOf(options), disk: disk!, vm: vm! };
+  const { disk, name, to: vm } = options;
+  const request = { ...sourceOf(options), disk: disk!, vm: vm!, ...(name !== undefined && { name }) };
   const start = (client: Client): Promise<Operation> => client.restore.disk(backup, request, context.call);
   await runOperation(context, options, start, async (client, operation) => {
     const added = idIn(operation, 'addOperationId');
     if (added !== null)
       await seeThrough(context, client, await client.operation.show(added, context.call), options);
-    await say(context, operation, `Disk ${disk} is restored to VM ${vm}.${writtenIn(operation)}`);
+    await say(
+      context,
+      operation,
+      `Disk ${disk} is restored to VM ${vm}${name === undefined ? '' : ` as ${name}`}.${writtenIn(operation)}`,
+    );
   });
 };
 
