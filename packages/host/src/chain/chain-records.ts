@@ -112,6 +112,11 @@ export function holdersOf(state: ChainState, diskId: string): ChainHolder[] {
   const holders: ChainHolder[] = [];
   const disk = vm.settings.disks.find(({ id }) => id === diskId);
   if (disk) holders.push({ name: 'the present', needs: 'present', chain: chainOf(disk) });
+  // Between the record of a fork and QEMU's switch its guest still writes to the layer that the record has below.
+  const running = vm.process?.applied.disks.find(({ id }) => id === diskId);
+  if (disk && running && running.layerId !== disk.layerId) {
+    holders.push({ name: 'the machine that runs', needs: 'present', chain: chainOf(running) });
+  }
   for (const { name, settings, seals } of checkpoints) {
     const kept = settings.disks.find(({ id }) => id === diskId);
     if (!kept) continue;

@@ -198,8 +198,9 @@ async function commit(
  */
 async function isWrittenTo(host: VmHost, { vmId, diskId, upper }: MergeRequest): Promise<boolean> {
   const record = await host.records.find(vmId);
-  const disk = record?.settings.disks.find(({ id }) => id === diskId);
-  return Boolean(record?.process) && disk?.layerId === upper.id;
+  if (!record?.process) return false;
+  const present = [record.settings, record.process.applied];
+  return present.some(({ disks }) => disks.some(({ id, layerId }) => id === diskId && layerId === upper.id));
 }
 
 function failed({ vmName, diskName }: MergeRequest, cause: unknown): unknown {
