@@ -1,13 +1,15 @@
 /** Merges as a VM that is off gets them: in QEMU's own storage daemon, over a chain that only the record knows. */
 import assert from 'node:assert/strict';
 import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { test } from 'node:test';
+import { backingOf, isInUse } from '@corral/host/chain/block-graph';
 import { withMerged } from '@corral/host/chain/chain';
 import { commitLayer } from '@corral/host/chain/commit-job';
 import { findStorageDaemons, openStorageDaemon } from '@corral/host/chain/storage-daemon';
 import { layerFileNode, layerNode } from '@corral/host/vm/qemu-devices';
-import { missing } from '../qemu/support/tool-process.ts';
-import { assertContent, makeChain } from './made-chain.ts';
+import { missing, runTool } from '../qemu/support/tool-process.ts';
+import { assertContent, makeChain, sizeMiB } from './made-chain.ts';
 
 const skip = missing('qemu-storage-daemon', 'qemu-img', 'qemu-io');
 
@@ -59,6 +61,43 @@ test('what was merged into a layer that was written to before is in its file, wh
       progress: () => undefined,
     });
     for (const identity of await findStorageDaemons(directory, vmId)) process.kill(identity.pid, 'SIGKILL');
+  }
+  await rm(directory.resolveInVm(vmId, merge.upper.path));
+  await assertContent(directory, vmId, withMerged(chain, merge, null));
+});
+
+test('the disk gets a new top layer while a merge works below', { skip }, async () => {
+  await using made = await makeChain();
+  const { directory, vmId, chain } = made;
+  const merge = { upper: chain[1]!, lower: chain[2]! };
+  const signal = AbortSignal.timeout(60_000);
+  const options = { topPath: chain[0]!.path, lowerFile: merge.lower.path, signal };
+  {
+    await using daemon = await openStorageDaemon({ directory, vmId, uid: null, chain, signal });
+    const { qmp } = daemon;
+    const begun = Promise.withResolvers<void>();
+    const merged = commitLayer(qmp, merge, {
+      ...options,
+      speed: 10_000_000,
+      progress: () => begun.resolve(),
+    });
+    await begun.promise;
+    const overlay = join(directory.vm(vmId).disks, 'overlay.qcow2');
+    await runTool('qemu-img', 'create', '-q', '-f', 'qcow2', overlay, `${sizeMiB}M`);
+    const file = { driver: 'file' as const, filename: overlay };
+    await qmp.execute('blockdev-add', {
+      driver: 'qcow2',
+      'node-name': 'overlay',
+      file,
+      backing: null,
+    } as never);
+    const data = { node: layerNode(chain[0]!.path), overlay: 'overlay' };
+    await qmp.execute('transaction', { actions: [{ type: 'blockdev-snapshot', data }] });
+    await merged;
+    const graph = await qmp.execute('x-debug-query-block-graph');
+    assert.equal(backingOf(graph, 'overlay'), layerNode(chain[0]!.path));
+    assert.equal(backingOf(graph, layerNode(chain[0]!.path)), layerNode(merge.lower.path));
+    assert.ok(!isInUse(graph, 'overlay'), 'the root of the merge is gone');
   }
   await rm(directory.resolveInVm(vmId, merge.upper.path));
   await assertContent(directory, vmId, withMerged(chain, merge, null));

@@ -5,7 +5,7 @@
 import { isCorralError } from '@corral/core/errors';
 import { type JobProgress, waitForJob } from '@corral/qmp/job-waiter';
 import type { QmpClient } from '@corral/qmp/qmp-client';
-import { layerFileNode, layerNode } from '../vm/qemu-devices.ts';
+import { layerFileNode, layerNode, mergeRootNode } from '../vm/qemu-devices.ts';
 import { backingOf, hasNode, isInUse } from './block-graph.ts';
 import type { Merge } from './chain.ts';
 
@@ -37,11 +37,15 @@ export async function commitLayer(qmp: QmpClient, merge: Merge, options: CommitO
     try {
       await followToTheEnd(qmp, job, merge.upper.path === options.topPath, options);
     } catch (cause) {
-      await cancel(qmp, job, () => settle(qmp, merge));
+      await cancel(qmp, job, async () => {
+        await removeRoot(qmp, merge);
+        await settle(qmp, merge);
+      });
       throw cause;
     }
     await qmp.execute('job-dismiss', { id: job });
   }
+  await removeRoot(qmp, merge);
   await settle(qmp, merge);
   await dropNodes(qmp, merge);
 }
@@ -78,11 +82,12 @@ async function begin(
   options: CommitOptions,
 ): Promise<void> {
   const live = upper.path !== options.topPath;
+  if (live) await addRoot(qmp, { upper, lower }, options.topPath);
   await qmp.execute(
     'block-commit',
     {
       'job-id': job,
-      device: layerNode(options.topPath),
+      device: live ? mergeRootNode(upper.path) : layerNode(options.topPath),
       'top-node': layerNode(upper.path),
       'base-node': layerNode(lower.path),
       ...(live ? { 'backing-file': options.lowerFile } : {}),
@@ -92,6 +97,27 @@ async function begin(
     },
     { signal: options.signal },
   );
+}
+
+/**
+ * A job keeps everything else from the node that it is given as the root of its chain, a snapshot too ("block device is
+ * in use by block job: commit"): no checkpoint and no backup could begin while a merge works. So it gets a root of its
+ * own above the guest's, a filter that nobody reads through and that moves up when the guest gets a new top layer.
+ */
+async function addRoot(qmp: QmpClient, merge: Merge, topPath: string): Promise<void> {
+  await removeRoot(qmp, merge);
+  await qmp.execute('blockdev-add', {
+    driver: 'copy-on-read',
+    'node-name': mergeRootNode(merge.upper.path),
+    file: layerNode(topPath),
+    'read-only': true,
+  });
+}
+
+async function removeRoot(qmp: QmpClient, { upper }: Pick<Merge, 'upper'>): Promise<void> {
+  const graph = await qmp.execute('x-debug-query-block-graph');
+  const root = mergeRootNode(upper.path);
+  if (hasNode(graph, root)) await qmp.execute('blockdev-del', { 'node-name': root });
 }
 
 /** The commit of a top layer becomes ready and waits to be told; nobody writes to it here, so it is told at once. */

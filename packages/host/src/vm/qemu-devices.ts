@@ -32,6 +32,8 @@ export function layerNode(path: string): string {
 }
 /** The node of the file below a layer's format. */
 export const layerFileNode = (path: string): string => layerNode(path).replace('layer', 'file');
+/** The root of a merge of this layer: see chain/commit-job.ts. */
+export const mergeRootNode = (path: string): string => layerNode(path).replace('layer', 'merge');
 export const diskDevice = (name: string): string => `disk-${name}`;
 export const portDevice = (name: string): string => `port-${name}`;
 export const portNetdev = (name: string): string => `net-${name}`;
