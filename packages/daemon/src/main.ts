@@ -1,5 +1,6 @@
 /** corrald: wiring and nothing else. What is started last ends first. */
 import { mkdir } from 'node:fs/promises';
+import { flushCompileCache } from 'node:module';
 import { join } from 'node:path';
 import { isCorralError } from '@corral/core/errors';
 import { DataDirectory } from '@corral/host/data-directory';
@@ -101,6 +102,8 @@ async function run(options: DaemonOptions, log: Logger, stop: AbortSignal): Prom
     `corrald ready\n${endpoints.map((endpoint) => `  ${endpoint}\n`).join('')}  CA ${servers.caPath}\n`,
   );
   await notifySystemd('ready', log);
+  // Node would write it at its end, which a daemon that is killed does not have.
+  flushCompileCache();
 
   const background = startBackground(parts, options.checkpointLimits, store, log, stop);
   await aborted(stop);

@@ -4,7 +4,6 @@
  */
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 import { newId } from '@corral/core/ids';
-import { hashRaw } from '@node-rs/argon2';
 import { repositoryErrors } from '../errors.ts';
 import { hkdf } from './keys.ts';
 
@@ -96,6 +95,8 @@ function associated(configBytes: Buffer, id: string): Buffer {
 
 async function wrappingKey(secret: KeySecret, salt: Buffer, cost: Partial<Argon2Cost>): Promise<Buffer> {
   if (!('passphrase' in secret)) return hkdf(secret.keyFile, salt, 'corral/key-file');
+  // Loaded when it is needed: a daemon without a repository does without the 3 MiB of this addon.
+  const { hashRaw } = await import('@node-rs/argon2');
   return await hashRaw(secret.passphrase.normalize('NFC'), {
     algorithm: argon2id,
     salt,

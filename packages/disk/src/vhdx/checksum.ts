@@ -1,6 +1,15 @@
 /** CRC-32C over a structure whose own checksum field counts as zero ([MS-VHDX] 2). */
 import { Buffer } from 'node:buffer';
-import { crc32c } from '@node-rs/crc32';
+import { createRequire } from 'node:module';
+
+/** Loaded at its first use: a daemon that never sees a VHDX does without the 3 MiB of this addon. */
+let addon: typeof import('@node-rs/crc32') | undefined;
+const require = createRequire(import.meta.url);
+
+function crc32c(bytes: Buffer, initial?: number): number {
+  addon ??= require('@node-rs/crc32') as typeof import('@node-rs/crc32');
+  return addon.crc32c(bytes, initial);
+}
 
 const zeroField = Buffer.alloc(4);
 
