@@ -5,6 +5,7 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { promisify } from 'node:util';
+import { generationIdInGuest } from '../support/generation-id.ts';
 import { agentAnswers, bootedGuest, hashInGuest, inGuest } from '../support/guests.ts';
 import { eventually, succeeded, vmInState } from '../support/operations.ts';
 import { TestHost } from '../support/test-host.ts';
@@ -103,6 +104,7 @@ describe('a guest', () => {
     assert.equal(await hashInGuest(client, 'b', '/mnt/data/file'), hash);
     const [a, b] = [await client.vm.show('a'), await client.vm.show('b')];
     assert.notEqual(a.generationId, b.generationId);
+    assert.equal(await generationIdInGuest(client, 'b'), b.generationId, 'the guest sees the new one');
     assert.notEqual(a.ports[0]?.mac, b.ports[0]?.mac);
   });
 });

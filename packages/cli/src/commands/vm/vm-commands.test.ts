@@ -168,3 +168,17 @@ async function temporaryFolder() {
   const path = await mkdtemp(join(tmpdir(), 'corral-cli-'));
   return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }) };
 }
+
+test('register and clone say where networks and disks go; a bare name is a bridge', async () => {
+  const registered = await requestOf('vm.register', [
+    ...['vm', 'register', '/srv/x', '--copy', '--switch', 'lan=br0', '--switch', 'bridge:dmz=user'],
+  ]);
+  assert.deepEqual(registered.request.body, {
+    directory: '/srv/x',
+    copy: true,
+    newId: false,
+    switches: { 'bridge:lan': 'bridge:br0', 'bridge:dmz': 'user' },
+  });
+  const cloned = await requestOf('vm.clone', ['vm', 'clone', 'a', 'b', '--volume', 'fast']);
+  assert.deepEqual(cloned.request.body, { name: 'b', start: false, volume: 'fast' });
+});

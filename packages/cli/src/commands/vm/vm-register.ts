@@ -21,8 +21,8 @@ export const vmRegister: CommandDefinition = {
       explains: 'another VM, with ids and addresses of its own',
     },
     {
-      command: 'corral vm register /srv/exports/web1 --switch bridge:lan=bridge:br0',
-      explains: 'another network',
+      command: 'corral vm register /srv/exports/web1 --switch lan=br0',
+      explains: 'its ports on bridge lan are put on bridge br0',
     },
   ],
   define: (command, context) => {
@@ -74,10 +74,15 @@ async function report(context: Context, request: VmRegister): Promise<void> {
 /** @throws cli.value */
 function parseSwitch(text: string): readonly [string, Network] {
   const [, from, to] = /^([^=]+)=([^=]+)$/.exec(text) ?? [];
-  if (from !== undefined && to !== undefined) return [from, to];
+  if (from !== undefined && to !== undefined) return [networkOf(from), networkOf(to)];
   throw cliErrors.value({
     what: 'a switch',
     text,
-    expected: 'Write OLD=NEW, such as bridge:lan=bridge:br0, or bridge:lan=user.',
+    expected: 'Write OLD=NEW, such as lan=br0, or lan=user.',
   });
+}
+
+/** A name alone is that of a bridge. */
+function networkOf(text: string): Network {
+  return text === 'user' || text.startsWith('bridge:') ? text : `bridge:${text}`;
 }
