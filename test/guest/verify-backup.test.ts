@@ -27,6 +27,14 @@ describe('a backup is verified', () => {
 
     const { verification } = await client.backup.show(backup, {});
     assert.deepEqual(verification?.outcome, 'failed');
+    const { items } = await client.backup.findings(backup, {});
+    assert.deepEqual(
+      items.map(({ outcome, screenshot }) => [outcome, screenshot?.startsWith(pngInBase64)]),
+      [
+        ['failed', true],
+        ['passed', true],
+      ],
+    );
     assert.deepEqual(
       (await client.vm.list({})).items.map(({ name }) => name),
       ['a'],
@@ -36,6 +44,9 @@ describe('a backup is verified', () => {
     assert.deepEqual(await readdir(join(host.data, 'run')), [id]);
   });
 });
+
+/** The signature of a PNG file. */
+const pngInBase64 = Buffer.of(0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a).toString('base64');
 
 function picked(output: unknown): unknown[] {
   const { outcome, method, screenshot } = output as Record<string, unknown>;

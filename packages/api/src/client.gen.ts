@@ -782,6 +782,15 @@ class BackupClient {
     return this.#caller.json<Result<'backup.show'>>({ method: 'GET', path: `/v1/backups/${part(backup)}`, query }, options);
   }
 
+  /** What tests of a backup found, with pictures of the display. */
+  findings(
+    backup: string,
+    query: Query<'backup.findings'> = {},
+    options: CallOptions = {},
+  ): Promise<Result<'backup.findings'>> {
+    return this.#caller.json<Result<'backup.findings'>>({ method: 'GET', path: `/v1/backups/${part(backup)}/findings`, query }, options);
+  }
+
   /** Delete a backup; a prune frees its space. Others keep all that they share with it. */
   delete(
     backup: string,

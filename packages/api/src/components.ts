@@ -10,7 +10,15 @@ import { DiskPage } from './routes/vm-disk-routes.ts';
 import { PortPage } from './routes/vm-port-routes.ts';
 import { VmPage } from './routes/vm-routes.ts';
 import { VolumePage } from './routes/volume-routes.ts';
-import { Backup, BackupDisk, BackupPage, BackupRun, BackupVerification } from './schemas/backup.ts';
+import {
+  Backup,
+  BackupDisk,
+  BackupFinding,
+  BackupFindings,
+  BackupPage,
+  BackupRun,
+  BackupVerification,
+} from './schemas/backup.ts';
 import {
   BackupPlan,
   BackupPlanCreate,
@@ -132,6 +140,8 @@ export const components: Readonly<Record<string, z.ZodType>> = {
   BackupPlanPatch,
   BackupPlanRun,
   BackupRun,
+  BackupFinding,
+  BackupFindings,
   BackupVerification,
   BackupBrowsed,
   BackupFile,

@@ -5,7 +5,7 @@
  */
 import type { Duplex } from 'node:stream';
 import type { Role } from '@corral/api/roles';
-import type { Backup, BackupQuery, BackupRun } from '@corral/api/schemas/backup';
+import type { Backup, BackupFindings, BackupQuery, BackupRun } from '@corral/api/schemas/backup';
 import type {
   BackupPlan,
   BackupPlanCreate,
@@ -312,6 +312,8 @@ export interface BackupService {
   ): Promise<readonly Backup[]>;
   /** @throws backup.not-found, backup.not-found-anywhere */
   show(backup: string, query: BackupQuery, signal: AbortSignal): Promise<Backup>;
+  /** @throws backup.not-found, backup.not-found-anywhere */
+  findings(backup: string, query: BackupQuery, signal: AbortSignal): Promise<BackupFindings>;
   delete(backup: string, query: BackupQuery, caller: Caller, signal: AbortSignal): Promise<OperationSnapshot>;
 }
 

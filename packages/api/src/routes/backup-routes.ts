@@ -1,6 +1,13 @@
 import { z } from 'zod';
 import { route } from '../route.ts';
-import { Backup, BackupListQuery, BackupPage, BackupQuery, BackupRun } from '../schemas/backup.ts';
+import {
+  Backup,
+  BackupFindings,
+  BackupListQuery,
+  BackupPage,
+  BackupQuery,
+  BackupRun,
+} from '../schemas/backup.ts';
 import { NameOrId } from '../schemas/common.ts';
 import { Operation } from '../schemas/operation.ts';
 import { VmParams } from './vm-routes.ts';
@@ -54,6 +61,19 @@ export const backupRoutes = {
     query: BackupQuery,
     status: 200,
     response: Backup,
+    errors: ['backup.not-found', 'backup.not-found-anywhere', 'repository.not-connected'],
+  }),
+  'backup.findings': route({
+    id: 'backup.findings',
+    method: 'GET',
+    path: '/v1/backups/{backup}/findings',
+    summary: 'What tests of a backup found, with pictures of the display',
+    role: 'viewer',
+    kind: 'json',
+    params: BackupParams,
+    query: BackupQuery,
+    status: 200,
+    response: BackupFindings,
     errors: ['backup.not-found', 'backup.not-found-anywhere', 'repository.not-connected'],
   }),
   'backup.delete': route({

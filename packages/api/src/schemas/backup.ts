@@ -25,6 +25,17 @@ export const BackupVerification = z.strictObject({
   tookMs: Milliseconds,
 });
 
+/** A finding with its picture. */
+export const BackupFinding = BackupVerification.extend({
+  host: z.string().describe('that made the test'),
+  screenshot: z.string().nullable().describe('the display as it was then: PNG in base64'),
+});
+
+export const BackupFindings = z.strictObject({
+  items: z.array(BackupFinding).describe('the newest first; at most the last five'),
+  next: z.null(),
+});
+
 export const Backup = z.strictObject({
   id: Id,
   name: z.string(),
@@ -86,3 +97,5 @@ export type BackupRun = z.infer<typeof BackupRun>;
 export type BackupQuery = z.infer<typeof BackupQuery>;
 export type BackupConsistency = z.infer<typeof BackupConsistency>;
 export type BackupVerification = z.infer<typeof BackupVerification>;
+export type BackupFinding = z.infer<typeof BackupFinding>;
+export type BackupFindings = z.infer<typeof BackupFindings>;

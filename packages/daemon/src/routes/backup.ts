@@ -10,6 +10,7 @@ export function backupHandlers(backups: BackupService): HandlersOf<'backup'> {
     'backup.list': async ({ query, signal }) =>
       paginate(await backups.list(query, signal), ({ createdAt, id }) => `${createdAt}\0${id}`, query),
     'backup.show': ({ params, query, signal }) => backups.show(params.backup, query, signal),
+    'backup.findings': ({ params, query, signal }) => backups.findings(params.backup, query, signal),
     'backup.delete': async ({ caller, params, query, signal }) =>
       operationDocument(await backups.delete(params.backup, query, caller, signal)),
   };

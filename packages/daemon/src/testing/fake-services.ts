@@ -134,6 +134,7 @@ export function fakeServices(events: EventService): FakeServices {
         start(`backups.run ${vm} ${repository} ${full}`, caller),
       list: async () => [sampleBackup('nightly')],
       show: async () => sampleBackup('nightly'),
+      findings: async () => ({ items: [], next: null }),
       delete: async (backup, _query, caller) => start(`backups.delete ${backup}`, caller),
     },
     restores: {

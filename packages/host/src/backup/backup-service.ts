@@ -1,7 +1,13 @@
 /** Backups as the API sees them. */
-import type { Backup, BackupQuery, BackupRun, BackupVerification } from '@corral/api/schemas/backup';
+import type {
+  Backup,
+  BackupFindings,
+  BackupQuery,
+  BackupRun,
+  BackupVerification,
+} from '@corral/api/schemas/backup';
 import type { Point } from '@corral/backup/point/point';
-import { newestVerifications } from '@corral/backup/point/verifications';
+import { newestVerifications, verificationsOf } from '@corral/backup/point/verifications';
 import type { Repository } from '@corral/backup/repository';
 import type { Operation, OperationSnapshot } from '@corral/operation/operation';
 import { requireFreezable } from '../guard/frozen-guest.ts';
@@ -25,6 +31,9 @@ interface Found {
   readonly backup: Backup;
   readonly record: RepositoryRecord;
 }
+
+/** Each has a picture. */
+const mostFindings = 5;
 
 export class BackupService {
   readonly #backups: BackupHost;
@@ -86,6 +95,13 @@ export class BackupService {
 
   async show(backup: string, query: BackupQuery, signal: AbortSignal): Promise<Backup> {
     return (await this.find(backup, query, signal)).backup;
+  }
+
+  async findings(backup: string, query: BackupQuery, signal: AbortSignal): Promise<BackupFindings> {
+    const { backup: found, record } = await this.find(backup, query, signal);
+    await using repository = await this.#backups.connections.open(record.id, signal);
+    const findings = await verificationsOf(repository.context, found.id, signal);
+    return { items: findings.reverse().slice(0, mostFindings), next: null };
   }
 
   async delete(
