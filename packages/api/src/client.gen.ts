@@ -238,10 +238,10 @@ class RepositoryClient {
   /** What a prune would delete and free now. */
   prunePreview(
     repository: string,
-    query: Query<'repository.prunePreview'> = {},
+    query: Query<'repository.prune-preview'> = {},
     options: CallOptions = {},
-  ): Promise<Result<'repository.prunePreview'>> {
-    return this.#caller.json<Result<'repository.prunePreview'>>({ method: 'GET', path: `/v1/repositories/${part(repository)}/prune`, query }, options);
+  ): Promise<Result<'repository.prune-preview'>> {
+    return this.#caller.json<Result<'repository.prune-preview'>>({ method: 'GET', path: `/v1/repositories/${part(repository)}/prune`, query }, options);
   }
 
   /** Create a repository in an empty place and connect to it. */

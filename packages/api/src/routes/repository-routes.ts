@@ -60,8 +60,8 @@ export const repositoryRoutes = {
     response: RepositoryStatistics,
     errors: ['repository.not-connected', 'repository.not-found', 'repository.wrong-key', 'repository.store'],
   }),
-  'repository.prunePreview': route({
-    id: 'repository.prunePreview',
+  'repository.prune-preview': route({
+    id: 'repository.prune-preview',
     method: 'GET',
     path: '/v1/repositories/{repository}/prune',
     summary: 'What a prune would delete and free now',

@@ -8,7 +8,7 @@ export function repositoryHandlers(repositories: RepositoryService): HandlersOf<
     'repository.list': async ({ query }) => paginate(await repositories.list(), byName, query),
     'repository.show': ({ params }) => repositories.show(params.repository),
     'repository.statistics': ({ params, signal }) => repositories.statistics(params.repository, signal),
-    'repository.prunePreview': ({ params, query, signal }) =>
+    'repository.prune-preview': ({ params, query, signal }) =>
       repositories.prunePreview(params.repository, query.applyRetention === 'true', signal),
     'repository.create': async ({ body, caller }) =>
       operationDocument(await repositories.create(body, caller)),

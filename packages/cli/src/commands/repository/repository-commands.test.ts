@@ -27,7 +27,7 @@ async function fake(output: unknown = null): Promise<FakeDaemon> {
     'repository.set': () => sampleOperation(),
     'repository.check': () => sampleOperation(),
     'repository.prune': () => sampleOperation(),
-    'repository.prunePreview': () => ({
+    'repository.prune-preview': () => ({
       backups: [{ point: idOf('3'), vm: 'web1', name: 'nightly', createdAt: '2025-03-01T12:00:00.000Z' }],
       deletedPoints: 3,
       lockedPoints: 1,
@@ -185,6 +185,6 @@ test('a dry run names what a prune would delete, and begins none', async () => {
   assert.match(stdout, /Kept by a lock +1 backups/);
   assert.deepEqual(
     daemon.requests.map(({ route }) => route),
-    ['repository.prunePreview'],
+    ['repository.prune-preview'],
   );
 });
