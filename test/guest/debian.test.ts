@@ -89,7 +89,7 @@ describe('a Debian guest', () => {
     assert.equal(placed.groupAgain, placed.group);
     assert.equal(placed.owner, 1_900_000_000, 'it keeps its user');
     const limits = scopeLimits({ id: '', name: '', cpus: 2, memoryBytes: 256 * MiB });
-    assert.deepEqual(placed.limits, [String(limits.memoryBytes), '400000 100000', '1024']);
+    assert.deepEqual(placed.limits, [String(limits.memoryBytes), '400000 100000', '1026']);
     const { memoryBytes, ...counts } = placed.figures;
     assert.ok(memoryBytes >= 0, 'what was allocated before stays on the old account');
     assert.deepEqual(counts, { throttledSeconds: 0, outOfMemoryKills: 0 });

@@ -33,7 +33,7 @@ test('systemd is asked for a scope of the VM with its processes', () => {
   assert.deepEqual(properties.get('CollectMode'), ['inactive-or-failed']);
   assert.deepEqual(properties.get('MemoryMax'), [String(scopeLimits(vm).memoryBytes)]);
   assert.deepEqual(properties.get('CPUQuotaPerSecUSec'), ['4000000']);
-  assert.deepEqual(properties.get('TasksMax'), ['1024']);
+  assert.deepEqual(properties.get('TasksMax'), ['1026']);
 });
 
 test('the ceiling for memory leaves room for what QEMU does beside the guest', () => {

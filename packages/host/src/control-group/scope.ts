@@ -26,7 +26,8 @@ export interface ScopeLimits {
 const workMemoryBytes = 2 ** 30;
 /** QEMU's main loop and its worker threads may take as much as these. */
 const workCpus = 2;
-const taskLimit = 1024;
+/** Beside one for each processor of the guest: threads that do its I/O. */
+const workTasks = 1024;
 
 export const scopeOf = (vmId: string): string => `corral-vm-${vmId}.scope`;
 
@@ -35,7 +36,7 @@ export function scopeLimits({ cpus, memoryBytes }: ScopeRequest['vm']): ScopeLim
   return {
     memoryBytes: memoryOfVm(memoryBytes) + workMemoryBytes,
     cpuMicroseconds: (cpus + workCpus) * 1_000_000,
-    tasks: taskLimit,
+    tasks: cpus + workTasks,
   };
 }
 

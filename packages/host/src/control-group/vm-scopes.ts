@@ -28,21 +28,15 @@ export class VmScopes {
     return this.#support();
   }
 
-  /** Repeatable. A VM that cannot be placed runs on in the daemon's group, and the log says why. */
+  /** Repeatable. Never rejects: a VM that cannot be placed runs on in the daemon's group, and the log says why. */
   async place(record: VmRecord): Promise<void> {
-    if (!record.process || !(await this.#support()).available) return;
     const { id, name } = record.settings;
     try {
-      await withLimit(
-        `Putting VM "${name}" into its control group`,
-        placeLimitMs,
-        undefined,
-        async (signal) => {
-          await this.#place(record.process!, id, signal);
-        },
+      if (!record.process || !(await this.#support()).available) return;
+      await withLimit(`Putting VM "${name}" into its control group`, placeLimitMs, undefined, (signal) =>
+        this.#place(record.process!, id, signal),
       );
     } catch (cause) {
-      if (!isCorralError(cause, 'host.command-failed') && !isCorralError(cause, 'core.timeout')) throw cause;
       this.#log.warn({ err: cause, vm: name }, 'it has no control group of its own');
     }
   }
