@@ -78,6 +78,14 @@ export const backupScenarios: Readonly<Record<string, Scenario>> = {
     },
     begin: closeChanges,
   },
+  'vm.export': {
+    prepare: async (client, data) => {
+      await rm(join(data, 'exported'), { recursive: true, force: true });
+      await referenced(client, data);
+    },
+    begin: (client, data) =>
+      client.vm.export('a', { directory: join(data, 'exported'), since: 'monday', consistency: 'crash' }),
+  },
   'reference.delete': { prepare: referenced, begin: (client) => client.reference.delete('a', 'monday') },
 };
 

@@ -6,6 +6,7 @@ import { backupRun } from '@corral/host/backup/backup-operation';
 import { vmFork } from '@corral/host/backup/fork-operation';
 import { type MergeHooks, vmMerge } from '@corral/host/chain/merge-operation';
 import { checkpointOperations } from '@corral/host/checkpoint/checkpoint-operations';
+import { type ExportHost, vmExport } from '@corral/host/export/vm-export';
 import { type ImageHost, imageOperations } from '@corral/host/image/image-operations';
 import { vmRegister } from '@corral/host/registration/register-operation';
 import type { RepositoryConnections } from '@corral/host/repository/connections';
@@ -64,6 +65,7 @@ export function registry(): OperationRegistry {
     referenceDelete({} as VmHost),
     changesOpen({} as ChangesHost),
     changesClose({} as ChangesHost),
+    vmExport({ host: {} } as ExportHost),
     vmMerge({} as VmHost, {} as MergeHooks),
     autostop,
   ]);

@@ -29,6 +29,10 @@ export class OffVm {
     return new OffVm(host, (await client.vm.show(name)).id);
   }
 
+  static async of(host: TestHost, name: string): Promise<OffVm> {
+    return new OffVm(host, (await host.client.vm.show(name)).id);
+  }
+
   get disk(): DiskSettings {
     const path = join(this.#host.data, 'vms', this.id, 'vm.json');
     return VmSettings.parse(JSON.parse(readFileSync(path, 'utf8'))).disks[0]!;
@@ -43,6 +47,13 @@ export class OffVm {
     const { format } = this.disk;
     await using layer = await openLayer(this.files[0]!, { format, readOnly: false });
     await layer.write(data, offset);
+    await layer.flush();
+  }
+
+  async zero(offset: number, length: number): Promise<void> {
+    const { format } = this.disk;
+    await using layer = await openLayer(this.files[0]!, { format, readOnly: false });
+    await layer.zero(offset, length);
     await layer.flush();
   }
 

@@ -575,6 +575,15 @@ class VmClient {
     return this.#caller.websocket({ method: 'GET', path: `/v1/vms/${part(vm)}/display`, query }, options);
   }
 
+  /** Write a VM to a directory of the host, or what changed of it since a reference point. */
+  export(
+    vm: string,
+    body: Body<'vm.export'>,
+    options: CallOptions = {},
+  ): Promise<Result<'vm.export'>> {
+    return this.#caller.json<Result<'vm.export'>>({ method: 'POST', path: `/v1/vms/${part(vm)}/export`, body }, options);
+  }
+
   /** Register a VM from its files: an export, or a folder whose host is gone. */
   register(
     body: Body<'vm.register'>,

@@ -36,6 +36,7 @@ import {
   CheckpointPresent,
 } from './schemas/checkpoint.ts';
 import { Event, EventSubject } from './schemas/event.ts';
+import { VmExport } from './schemas/export.ts';
 import {
   GuestAddress,
   GuestExec,
@@ -239,6 +240,7 @@ export const components: Readonly<Record<string, z.ZodType>> = {
   Vm,
   VmClone,
   VmCreate,
+  VmExport,
   VmPage,
   VmPatch,
   VmRegister,

@@ -46,6 +46,11 @@ export const eventTypes = {
     'VM registered',
     (vm, d) => `VM ${vm} was registered from ${d.path}.`,
   ),
+  'vm.exported': event<{ path: string; since: string | null }>('info', 'VM exported', (vm, d) =>
+    d.since === null
+      ? `VM ${vm} was exported to ${d.path}.`
+      : `What changed of VM ${vm} since ${d.since} was exported to ${d.path}.`,
+  ),
   'vm.deleted': event('info', 'VM deleted', (vm) => `VM ${vm} and its disks were deleted.`),
   'vm.renamed': event<{ from: string }>('info', 'VM renamed', (vm, d) => `VM ${d.from} is now called ${vm}.`),
   'vm.settings-changed': event<{ settings: readonly string[]; pendingRestart: readonly string[] }>(

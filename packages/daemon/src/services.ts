@@ -20,6 +20,7 @@ import type {
   CheckpointPresent,
 } from '@corral/api/schemas/checkpoint';
 import type { Event, EventFollowQuery, EventListQuery } from '@corral/api/schemas/event';
+import type { VmExport } from '@corral/api/schemas/export';
 import type { GuestExec, GuestExecResult, GuestInfo, KeyValue } from '@corral/api/schemas/guest';
 import type { DoctorReport, Host } from '@corral/api/schemas/host';
 import type { Image, ImageBuild, ImageImport } from '@corral/api/schemas/image';
@@ -141,6 +142,11 @@ export interface VmService {
   resizeDisk(vm: string, disk: string, input: DiskResize, caller: Caller): Promise<OperationSnapshot>;
   addPort(vm: string, port: PortSource, caller: Caller): Promise<OperationSnapshot>;
   removePort(vm: string, port: string, caller: Caller): Promise<OperationSnapshot>;
+}
+
+export interface ExportService {
+  /** @throws tracking.reference-not-found, tracking.reference-exists */
+  export(vm: string, input: VmExport, caller: Caller): Promise<OperationSnapshot>;
 }
 
 export interface CheckpointService {
@@ -359,6 +365,7 @@ export interface Services {
   readonly changes: ChangesService;
   readonly backups: BackupService;
   readonly plans: PlanService;
+  readonly exports: ExportService;
   readonly tracking: TrackingService;
   readonly restores: RestoreService;
   readonly guests: GuestService;

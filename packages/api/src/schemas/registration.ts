@@ -6,6 +6,11 @@ import { Network } from './vm-settings.ts';
 export const VmRegister = z.strictObject({
   directory: z.string().startsWith('/').max(4096).describe('of the host: an export, or the folder of a VM'),
   copy: z.boolean().default(false).describe('copy the files instead of taking them over where they lie'),
+  differentials: z
+    .array(z.string().startsWith('/').max(4096))
+    .max(100)
+    .default([])
+    .describe('differential exports that continue it, in their order; they are copied, so copy must be true'),
   newId: z.boolean().default(false).describe('new ids and addresses: another VM than the one it was'),
   name: Name.optional().describe('another name'),
   switches: z

@@ -35,6 +35,10 @@ export const rootGroup: CommandGroup = {
       summary: 'Backups of VMs',
       load: async () => (await import('../commands/backup/backup-group.ts')).backupGroup,
     },
+    export: {
+      summary: 'Write a VM to a directory, or what changed of it',
+      load: async () => (await import('../commands/vm/vm-export.ts')).vmExport,
+    },
     changes: {
       summary: 'What changed since a reference point, and where to read it',
       load: async () => (await import('../commands/changes/changes.ts')).changesCommand,

@@ -39,7 +39,7 @@ export function allHandlers({ services, tokens, tickets, metrics, identity }: Ha
     ...volumeHandlers(services.volumes),
     ...repositoryHandlers(services.repositories),
     ...vmHandlers(services.vms),
-    ...vmRegistrationHandlers(services.registrations),
+    ...vmRegistrationHandlers(services.registrations, services.exports),
     ...checkpointHandlers(services.checkpoints),
     ...referenceHandlers(services.references),
     ...changesHandlers(services.changes),

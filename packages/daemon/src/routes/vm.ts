@@ -7,7 +7,7 @@ import { operationDocument } from './operation-document.ts';
 
 type VmHandlers = Omit<
   HandlersOf<'vm'>,
-  'vm.ticket.create' | 'vm.console' | 'vm.display' | 'vm.register' | 'vm.registration.check'
+  'vm.ticket.create' | 'vm.console' | 'vm.display' | 'vm.export' | 'vm.register' | 'vm.registration.check'
 >;
 
 export function vmHandlers(vms: VmService): VmHandlers {

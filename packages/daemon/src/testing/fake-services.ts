@@ -114,6 +114,9 @@ export function fakeServices(events: EventService): FakeServices {
       }),
       close: async (vm, id, caller) => start(`changes.close ${vm} ${id}`, caller),
     },
+    exports: {
+      export: async (vm, { directory }, caller) => start(`exports.export ${vm} ${directory}`, caller),
+    },
     plans: {
       list: async () => [samplePlan('nightly')],
       show: async (plan) => samplePlan(plan),

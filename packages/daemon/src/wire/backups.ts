@@ -10,6 +10,7 @@ import { Pace } from '@corral/host/backup/pace';
 import { PlanRecords } from '@corral/host/backup/plan/plan-record';
 import { PlanRunner } from '@corral/host/backup/plan/plan-runner';
 import { Slots } from '@corral/host/backup/slots';
+import { vmExport } from '@corral/host/export/vm-export';
 import type { RepositoryConnections } from '@corral/host/repository/connections';
 import { type ChangesHost, changesClose, changesOpen } from '@corral/host/tracking/changes-operations';
 import { ChangesRecords } from '@corral/host/tracking/changes-record';
@@ -56,6 +57,7 @@ export function assembleBackups(
       wait: (id, signal) => engine().wait(id, signal),
     }),
     changes,
+    exportKinds: { export: vmExport(changes) },
     changesKinds: { open: changesOpen(changes), close: changesClose(changes) },
     references: { create: referenceCreate(host), delete: referenceDelete(host) },
   };

@@ -96,6 +96,7 @@ export async function assembleHost(options: HostPartsOptions) {
     ...Object.values(backups.kinds),
     ...Object.values(backups.references),
     ...Object.values(backups.changesKinds),
+    ...Object.values(backups.exportKinds),
     backups.fork,
     ...Object.values(restoreKinds),
     merge,

@@ -6,6 +6,7 @@ import { TrackingService } from '@corral/host/backup/tracking-service';
 import { CheckpointService } from '@corral/host/checkpoint/checkpoint-service';
 import { ScreenService } from '@corral/host/console/screens';
 import type { EventLog } from '@corral/host/event-log';
+import { ExportService } from '@corral/host/export/export-service';
 import { GuestService } from '@corral/host/guest/guest-service';
 import { HostService } from '@corral/host/host-service';
 import { ImageService } from '@corral/host/image/image-service';
@@ -88,6 +89,7 @@ export function makeServices(options: ServicesOptions): Services {
     }),
     plans: new PlanService(parts.backups.backups, parts.backups.plans, parts.backups.planRunner),
     tracking: new TrackingService(parts.backups.backups),
+    exports: new ExportService(parts.backups.changes, parts.backups.exportKinds.export, start),
     changes: new ChangesService(parts.backups.changes, parts.backups.changesKinds, start),
     references: new ReferenceService(host, parts.backups.references, start),
     backups,

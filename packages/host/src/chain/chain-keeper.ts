@@ -46,12 +46,14 @@ interface Paused {
 
 /** A merge that failed, for want of space say, is tried again. */
 const lookAgainMs = 5 * 60e3;
+const lookWhenBusyMs = 1_000;
 
 export class ChainKeeper implements AsyncDisposable {
   readonly #options: ChainKeeperOptions;
   readonly #paused = new Map<string, Paused>();
   readonly #work = new Map<string, Set<Work>>();
   readonly #looking = new Set<Promise<void>>();
+  readonly #lookingSoon = new Set<string>();
   readonly #stop = new AbortController();
 
   constructor(options: ChainKeeperOptions) {
@@ -147,9 +149,20 @@ export class ChainKeeper implements AsyncDisposable {
     try {
       await this.#options.startMerge(request);
     } catch (cause) {
-      // When the merge under way has ended it looks again itself.
       if (!isCorralError(cause, 'operation.busy')) throw cause;
+      // A merge that looks again at its own end may not have ended yet: nobody else would look for minutes.
+      this.#lookSoon(request.vmId);
     }
+  }
+
+  #lookSoon(vmId: string): void {
+    if (this.#lookingSoon.has(vmId)) return;
+    this.#lookingSoon.add(vmId);
+    const later = delay(lookWhenBusyMs, this.#stop.signal).then(() => {
+      this.#lookingSoon.delete(vmId);
+      return this.#look(vmId);
+    });
+    this.#inBackground(later);
   }
 
   #inBackground(work: Promise<void>): void {

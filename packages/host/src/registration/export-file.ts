@@ -10,7 +10,8 @@ export const ExportFile = z.strictObject({
   format: z.literal('corral-export/1'),
   exportedAt: z.string(),
   vm: z.string(),
-  checkpoint: z.string(),
+  /** Null: of the VM as it was when it was exported. */
+  checkpoint: z.string().nullable(),
   /** Into which registering it brings the VM: `saved` with memory, else `off`. */
   state: CheckpointState,
   /** The memory, file `saved-memory`. */
@@ -26,6 +27,20 @@ export const ExportFile = z.strictObject({
       parents: z.array(z.string()),
     }),
   ),
+  /** Of a differential export: what each disk continues. */
+  since: z
+    .strictObject({
+      reference: z.string(),
+      disks: z.array(
+        z.strictObject({
+          name: z.string(),
+          /** The state (`layerId`) that lies below; null: the file has all of the disk. */
+          from: z.string().nullable(),
+        }),
+      ),
+    })
+    .nullable()
+    .default(null),
 });
 export type ExportFile = z.infer<typeof ExportFile>;
 

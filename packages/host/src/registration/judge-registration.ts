@@ -31,6 +31,7 @@ export function judgeRegistration(
   const settings = switched(found.settings, request.switches);
   return [
     ...identityFindings(found, request, facts),
+    ...differentialFindings(found, request),
     ...found.problems.map(({ what, path, reason }) =>
       problem(what, `${path}: ${reason}.`, 'Put the right file there.'),
     ),
@@ -46,6 +47,21 @@ export function judgeRegistration(
     ...machineFindings(settings, facts),
     ...memoryFindings(found, request),
   ];
+}
+
+function differentialFindings(found: Registrable, { copy }: VmRegister): RegistrationFinding[] {
+  const findings: RegistrationFinding[] = [];
+  if (found.export?.since && found.differentials.length === 0) {
+    const { reference } = found.export.since;
+    const message = `It holds only what changed since reference point ${reference}.`;
+    const fix = 'Name the full export, and this one with --differential.';
+    findings.push(problem('export', message, fix));
+  }
+  if (found.differentials.length > 0 && !copy) {
+    const message = 'Differential exports are put on a copy of the full one.';
+    findings.push(problem('export', message, '--copy as well'));
+  }
+  return findings;
 }
 
 function identityFindings(

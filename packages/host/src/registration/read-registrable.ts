@@ -44,6 +44,8 @@ export interface Registrable {
   /** There is memory of a VM that was saved. */
   readonly savedMemory: boolean;
   readonly problems: readonly FileProblem[];
+  /** Differential exports that continue it, without symbolic links. */
+  readonly differentials: readonly string[];
 }
 
 /** @throws vm.nothing-to-register, vm.settings-damaged */
@@ -64,6 +66,7 @@ export async function readRegistrable(path: string): Promise<Registrable> {
     checkpoints,
     toConvert,
     savedMemory: await exists(join(directory, 'saved-memory')),
+    differentials: [],
     problems: [
       ...(await layerProblems(directory, all, toConvert)),
       ...(await conversionProblems(directory, toConvert)),

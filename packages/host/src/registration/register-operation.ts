@@ -17,6 +17,8 @@ import { convertDisks, copyVmFiles, giveToUser, removeExportParts } from './take
 const Input = z.strictObject({
   directory: z.string(),
   copy: z.boolean(),
+  /** Exports that continue it: their files are copied over it. */
+  differentials: z.array(z.string()).default([]),
   /** The folder is where this host has the VM's folder: nothing is linked or copied, nothing taken back. */
   atHome: z.boolean(),
   settings: VmSettings,
@@ -119,14 +121,17 @@ async function reserveUser(host: VmHost, id: string): Promise<number | null> {
 
 async function takeFiles(
   host: VmHost,
-  { atHome, copy, directory, settings }: VmRegisterInput,
+  { atHome, copy, differentials, directory, settings }: VmRegisterInput,
   uid: number | null,
   signal: AbortSignal,
   progress: (file: string) => void,
 ): Promise<void> {
   const inPlace = !copy && !atHome;
   await makeVmFolder(host, settings.id, uid, inPlace ? directory : null);
-  if (copy) await copyVmFiles(directory, host.directory.vm(settings.id).folder, signal, progress);
+  if (!copy) return;
+  for (const from of [directory, ...differentials]) {
+    await copyVmFiles(from, host.directory.vm(settings.id).folder, signal, progress);
+  }
 }
 
 /** What lay there before stays there. */

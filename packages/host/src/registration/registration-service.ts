@@ -13,6 +13,7 @@ import type { VmHost } from '../vm/vm-host.ts';
 import { newMac } from '../vm/vm-service.ts';
 import { judgeRegistration, type RegistrationFacts, switched } from './judge-registration.ts';
 import { planRegistration } from './plan-registration.ts';
+import { withDifferentials } from './read-differentials.ts';
 import { type Registrable, readRegistrable } from './read-registrable.ts';
 import type { vmRegister } from './register-operation.ts';
 
@@ -60,6 +61,7 @@ export class RegistrationService {
         ...plan,
         directory: found.directory,
         copy: request.copy,
+        differentials: [...found.differentials],
         atHome: facts.atHome && !request.copy,
         toConvert: [...found.toConvert],
       },
@@ -72,7 +74,7 @@ export class RegistrationService {
     readonly facts: RegistrationFacts;
     readonly report: RegistrationReport;
   }> {
-    const found = await readRegistrable(request.directory);
+    const found = await withDifferentials(await readRegistrable(request.directory), request.differentials);
     const facts = await this.#facts(found, request);
     const findings = judgeRegistration(found, request, facts);
     const { settings } = found;

@@ -23,6 +23,7 @@ const found: Registrable = {
   toConvert: [],
   savedMemory: false,
   problems: [],
+  differentials: [],
 };
 const facts: RegistrationFacts = {
   missingBridges: [],
@@ -33,7 +34,13 @@ const facts: RegistrationFacts = {
   atHome: false,
   closedFolder: null,
 };
-const request: VmRegister = { directory: '/srv/x', copy: false, newId: false, switches: {} };
+const request: VmRegister = {
+  directory: '/srv/x',
+  copy: false,
+  newId: false,
+  switches: {},
+  differentials: [],
+};
 let count = 0;
 const ids = { newId: () => `new-${++count}`, newMac: () => '52:54:00:aa:aa:aa' };
 

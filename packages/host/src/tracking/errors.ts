@@ -35,6 +35,11 @@ export const trackingErrors = defineErrors('tracking', {
     (p) =>
       `Reference point "${p.reference}" of VM "${p.vm}" does not know disk "${p.disk}": it was added later, or is a device of the host. Make a new reference point.`,
   ),
+  'disk-removed': error<{ vm: string; disk: string }>(
+    409,
+    'A disk was removed meanwhile',
+    (p) => `Disk "${p.disk}" of VM "${p.vm}" was removed while it was being exported. Export the VM again.`,
+  ),
   pinned: error<{ vm: string; readers: readonly string[] }>(
     409,
     'The VM is being read',

@@ -29,6 +29,10 @@ export const vmRegister: CommandDefinition = {
     command
       .argument('<directory>', 'directory on the host that holds vm.json')
       .option('--copy', 'copy the files instead of taking them over where they lie')
+      .option(
+        '--differential <directory...>',
+        'differential exports that continue it, in their order; needs --copy',
+      )
       .option('--new-id', 'another VM than the one it was')
       .option('--name <new-name>', 'another name')
       .option(
@@ -39,10 +43,13 @@ export const vmRegister: CommandDefinition = {
       .option('--dry-run', 'report what does not fit, and change nothing')
       .option(...noWait)
       .option(...waitLimit)
-      .action(async (directory, { copy, newId, name, switch: switches, dryRun, ...choice }) => {
+      .action(async (directory, { copy, differential, newId, name, switch: switches, dryRun, ...choice }) => {
         const request: VmRegister = {
           directory: hostPath(directory, context.endpoint.kind === 'socket', context.io.currentDirectory),
           copy: copy ?? false,
+          differentials: (differential ?? []).map((each) =>
+            hostPath(each, context.endpoint.kind === 'socket', context.io.currentDirectory),
+          ),
           newId: newId ?? false,
           switches: Object.fromEntries(switches ?? []),
           ...(name !== undefined && { name }),

@@ -230,6 +230,7 @@ async function publish(
       sizeBytes: disk.sizeBytes,
       parents: disk.parents.map((layer) => layer.path),
     })),
+    since: null,
   };
   await writeSettingsFile(join(directory, 'vm.json'), inside(checkpoint.settings));
   await syncFolder(join(directory, 'disks'));
