@@ -12,7 +12,14 @@ export const idBytes = 32;
 /** A node: its level, then its ids. */
 export const nodeBytes = 1 + fanOut * idBytes;
 
-const zstd = new Zstd(blockBytes);
+/** Of this thread; made when it is first needed, for a daemon that backs nothing up has no use for its memory. */
+let ownZstd: Zstd | undefined;
+
+function zstd(): Zstd {
+  ownZstd ??= new Zstd(blockBytes);
+  return ownZstd;
+}
+
 /** Ids are hashes: what compresses in a node is the zero ids, and fewer than these do not pay. */
 const worthwhileZeroIds = 3;
 
@@ -40,7 +47,7 @@ export function encodeBlob(
   kind: BlobKind,
   plain: Uint8Array,
 ): number {
-  const packed = kind === 'node' && isDense(plain) ? null : zstd.compress(plain);
+  const packed = kind === 'node' && isDense(plain) ? null : zstd().compress(plain);
   const compressed = packed !== null && packed.length + (plain.length >>> 5) < plain.length;
   const body = compressed ? packed : plain;
   if (!sealer.encrypted) {
@@ -69,7 +76,7 @@ export function decodeBlob(sealer: Sealer, offset: number, word: number, stored:
   const overhead = sealer.encrypted ? tagBytes : 0;
   if (stored.length !== storedLength(word) || stored.length > limit + overhead) return null;
   const body = sealer.encrypted ? sealer.open(blobSection, offset, stored) : asBuffer(stored);
-  return body && isCompressed(word) ? zstd.decompress(body, limit) : body;
+  return body && isCompressed(word) ? zstd().decompress(body, limit) : body;
 }
 
 /** Whether `plain` is what `id` names. */
