@@ -32,14 +32,15 @@ export class BareQmp implements AsyncDisposable {
     return new BareQmp(data, vmId, await QmpClient.connect(join(data, 'run', vmId, 'qmp.sock')), disk);
   }
 
-  /** stop, blockdev-snapshot, background-snapshot, cont. */
-  async checkpoint(): Promise<void> {
+  /** stop, blockdev-snapshot, background-snapshot, cont. @returns from stop to cont, in ms */
+  async checkpoint(): Promise<number> {
     const overlay = await this.#openOverlay();
     await this.#background(true);
     const before = await readFile(setting, 'utf8');
     await writeFile(setting, '1');
+    let pauseMs: number;
     try {
-      await this.#migrate(async () => {
+      pauseMs = await this.#migrate(async () => {
         const data = { node: layerNode(this.#top.path), overlay: layerNode(overlay.path) };
         await this.#qmp.execute('transaction', { actions: [{ type: 'blockdev-snapshot', data }] });
       });
@@ -48,14 +49,15 @@ export class BareQmp implements AsyncDisposable {
     }
     await this.#background(false);
     this.#top = overlay;
+    return pauseMs;
   }
 
-  /** stop, migrate to its end, cont. */
-  async stopAndSave(): Promise<void> {
-    await this.#migrate(null);
+  /** stop, migrate to its end, cont. @returns from stop to cont, in ms */
+  stopAndSave(): Promise<number> {
+    return this.#migrate(null);
   }
 
-  async #migrate(fork: (() => Promise<void>) | null): Promise<void> {
+  async #migrate(fork: (() => Promise<void>) | null): Promise<number> {
     const socket = join(this.#data, 'run', this.#vmId, 'bench.sock');
     const target = join(this.#data, 'bench-memory');
     await rm(socket, { force: true });
@@ -67,15 +69,18 @@ export class BareQmp implements AsyncDisposable {
       pipeline(stream as Socket, createWriteStream(target)),
     );
     await this.#qmp.execute('migrate-set-parameters', { 'max-bandwidth': 64 * 2 ** 30 });
+    const stoppedAt = performance.now();
     await this.#qmp.execute('stop');
     await fork?.();
     await this.#qmp.execute('migrate', { uri: `unix:run/${this.#vmId}/bench.sock` });
     await this.#until(fork !== null);
     await this.#qmp.execute('cont');
+    const pauseMs = performance.now() - stoppedAt;
     await this.#until(false);
     await received;
     server.close();
     await rm(target, { force: true });
+    return pauseMs;
   }
 
   async #until(pagesSent: boolean): Promise<void> {

@@ -2,7 +2,6 @@
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { copyFile, rm } from 'node:fs/promises';
-import { connect } from 'node:net';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { Client } from '@corral/api/client.gen';
@@ -86,8 +85,8 @@ export async function stallsOfLiveMerge(): Promise<void> {
   await succeeded(client, client.checkpoint.create('a', { name: 'one' }));
   await inGuest(client, 'a', 'dd if=/dev/urandom of=/mnt/data/big bs=1M count=128 conv=notrunc && sync');
   await inGuest(client, 'a', writes);
-  const { id } = await client.vm.show('a');
-  using heart = new Heartbeat(connect(join(host.data, 'run', id, 'serial.sock')));
+  const { ticket } = await client.vm.ticket.create('a', { kind: 'console' });
+  using heart = new Heartbeat(await client.vm.console('a', { ticket }));
   const before = await heart.longestDuring(() => new Promise((resolve) => setTimeout(resolve, 5000)));
   const during = await heart.longestDuring(async () => {
     await succeeded(client, client.checkpoint.delete('a', 'one'));

@@ -15,7 +15,7 @@ import { hashContent } from '@corral/disk/verbs/hash-disk';
 import { chainOf } from '@corral/host/chain/chain';
 
 const sectorBytes = 512;
-export const writerDiskBytes = 4 * 2 ** 20;
+export const writerDiskBytes = 2 ** 20;
 
 /**
  * In words: read the next sector; while it holds the number that is due, count on. Then for ever: fill a sector with the
