@@ -2,8 +2,15 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { asBuffer } from '../crypto/blake3.ts';
 import type { RepositoryKeys } from '../crypto/keys.ts';
+import { OutsideGarbage } from './outside-garbage.ts';
 import { PackWork } from './pack-work.ts';
-import type { MemoryReturn, WorkerAnswer, WorkerRequest, WorkerSetup } from './worker-protocol.ts';
+import {
+  bytesOf,
+  type MemoryReturn,
+  type WorkerAnswer,
+  type WorkerRequest,
+  type WorkerSetup,
+} from './worker-protocol.ts';
 
 /** Buffers arrive as plain Uint8Arrays. */
 function restoreKeys(keys: RepositoryKeys): RepositoryKeys {
@@ -17,6 +24,7 @@ function restoreKeys(keys: RepositoryKeys): RepositoryKeys {
   };
 }
 
+const garbage = new OutsideGarbage();
 const work = new PackWork(restoreKeys((workerData as WorkerSetup).keys));
 
 function answer(message: WorkerAnswer): void {
@@ -31,6 +39,7 @@ parentPort!.on('message', (message: { job: number; request: WorkerRequest } | Me
   const { job, request } = message;
   try {
     answer({ job, reply: work.do(request) });
+    garbage.note(bytesOf(request));
   } catch (cause) {
     // The error crosses as its code and text; the pool makes it an error again.
     answer({ job, failure: cause instanceof Error ? cause.message : String(cause) });

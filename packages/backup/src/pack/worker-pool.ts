@@ -7,7 +7,14 @@ import { Worker } from 'node:worker_threads';
 import type { RepositoryKeys } from '../crypto/keys.ts';
 import { repositoryErrors } from '../errors.ts';
 import { PackWork } from './pack-work.ts';
-import type { MemoryReturn, ReplyOf, WorkerAnswer, WorkerRequest, WorkerSetup } from './worker-protocol.ts';
+import {
+  bytesOf,
+  type MemoryReturn,
+  type ReplyOf,
+  type WorkerAnswer,
+  type WorkerRequest,
+  type WorkerSetup,
+} from './worker-protocol.ts';
 
 interface Job {
   readonly resolve: (reply: never) => void;
@@ -49,7 +56,7 @@ export class WorkerPool {
   async run<R extends WorkerRequest>(request: R): Promise<ReplyOf[R['type']]> {
     this.#workBytes += bytesOf(request);
     if (this.#hasThreads && this.#workBytes > inPlaceBytes) this.#start();
-    const ready = this.#members.filter(({ isReady }) => isReady);
+    const ready = this.#ready;
     if (ready.length === 0) return this.#inPlace.do(request) as ReplyOf[R['type']];
     return await this.#send(
       ready.reduce((a, b) => (b.jobs.size < a.jobs.size ? b : a)),
@@ -57,13 +64,17 @@ export class WorkerPool {
     );
   }
 
+  get #ready(): Member[] {
+    return this.#members.filter(({ isReady }) => isReady);
+  }
+
   #start(): void {
     while (this.#members.length < this.size) this.#members.push(this.#spawn());
   }
 
-  /** Runs a request on every thread, and in place: open packs lie in each. */
+  /** Runs a request on every thread that has begun to work, and in place: open packs lie in each. */
   async runOnAll<R extends WorkerRequest>(request: R): Promise<ReplyOf[R['type']][]> {
-    const threads = this.#members.map((member) => this.#send(member, request));
+    const threads = this.#ready.map((member) => this.#send(member, request));
     const own = this.#inPlace.do(request) as ReplyOf[R['type']];
     return [own, ...(await Promise.all(threads))];
   }
@@ -127,19 +138,5 @@ export class WorkerPool {
       job.reject(repositoryErrors['worker-failed']({ reason: cause.message }, { cause }));
     }
     member.jobs.clear();
-  }
-}
-
-/** How much a request puts through the threads. */
-function bytesOf(request: WorkerRequest): number {
-  switch (request.type) {
-    case 'encode':
-      return request.data.byteLength;
-    case 'decode':
-      return request.out.byteLength;
-    case 'prove':
-      return request.length;
-    case 'flush':
-      return 0;
   }
 }

@@ -88,3 +88,17 @@ export interface ReplyOf {
 export type WorkerAnswer =
   | { readonly ready: true }
   | { readonly job: number; readonly reply?: ReplyOf[keyof ReplyOf]; readonly failure?: string };
+
+/** How much a request puts through zstd and ciphers. */
+export function bytesOf(request: WorkerRequest): number {
+  switch (request.type) {
+    case 'encode':
+      return request.data.byteLength;
+    case 'decode':
+      return request.out.byteLength;
+    case 'prove':
+      return request.length;
+    case 'flush':
+      return 0;
+  }
+}
