@@ -176,6 +176,7 @@ test('register and clone say where networks and disks go; a bare name is a bridg
   assert.deepEqual(registered.request.body, {
     directory: '/srv/x',
     copy: true,
+    differentials: [],
     newId: false,
     switches: { 'bridge:lan': 'bridge:br0', 'bridge:dmz': 'user' },
   });

@@ -17,10 +17,6 @@ export const vmExport: CommandDefinition = {
       command: 'corral export web1 /srv/exports/tuesday --since monday --reference tuesday',
       explains: 'what changed since',
     },
-    {
-      command: 'corral vm register /srv/exports/monday --differential /srv/exports/tuesday --copy',
-      explains: 'on another host: the VM as it was on Tuesday',
-    },
   ],
   define: (command, context) => {
     command

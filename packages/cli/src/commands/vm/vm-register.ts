@@ -21,6 +21,10 @@ export const vmRegister: CommandDefinition = {
       explains: 'another VM, with ids and addresses of its own',
     },
     {
+      command: 'corral vm register /srv/exports/monday --differential /srv/exports/tuesday --copy',
+      explains: 'a full export, and what changed since on top',
+    },
+    {
       command: 'corral vm register /srv/exports/web1 --switch lan=br0',
       explains: 'its ports on bridge lan are put on bridge br0',
     },
