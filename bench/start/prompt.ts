@@ -1,10 +1,8 @@
 /** When a guest's shell is there: its prompt on the serial port. */
 import type { Readable } from 'node:stream';
 
-/** The micro image's shell, as root. */
-const prompt = '# ';
-/** What busybox asks the terminal right after it: where the cursor is (ECMA-48, DSR). */
-const cursorQuestion = '\x1b[6n';
+/** Of the micro image's shell, as root. Not at the end of what came: a message of the kernel may follow it. */
+const prompt = ':~# ';
 const longestTail = 4096;
 
 /** Reads until the prompt is seen. @throws Error when the stream ends before, or after `limitMs` */
@@ -14,7 +12,7 @@ export async function untilPrompt(serial: Readable, limitMs: number): Promise<vo
   try {
     for await (const data of serial) {
       tail = (tail + String(data)).replaceAll('\r', '').slice(-longestTail);
-      if (tail.endsWith(prompt) || tail.endsWith(prompt + cursorQuestion)) return;
+      if (tail.includes(prompt)) return;
     }
     throw new Error(`the serial port was closed before a prompt; it ended with: ${tail.slice(-500)}`);
   } finally {
