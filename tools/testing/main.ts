@@ -33,11 +33,11 @@ async function main(): Promise<number> {
     allowPositionals: true,
     options: { all: { type: 'boolean' }, name: { type: 'string' } },
   });
+  // `--all` lifts the sampling of tests that are too long to run whole each time, and with it their limits.
+  if (values.all) process.env['CORRAL_TEST_ALL'] = '1';
   const tiers = selectTiers(findTiers(projectRoot), positionals);
   const runId = randomUUID();
   process.env['CORRAL_TEST_RUN'] = runId;
-  // `--all` lifts the sampling of tests that are too long to run whole each time.
-  if (values.all) process.env['CORRAL_TEST_ALL'] = '1';
   let passed = 0;
   let left = 0;
   const failures: Failure[] = [];

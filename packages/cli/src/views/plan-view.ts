@@ -1,6 +1,6 @@
 /** Backup plans for people. */
 import type { BackupPlan } from '@corral/api/schemas/backup-plan';
-import { formatDuration } from '@corral/core/units';
+import { formatDuration, formatSize } from '@corral/core/units';
 import type { Paint } from '../render/paint.ts';
 import { type Column, renderFacts, renderTable } from '../render/table.ts';
 import { formatTime } from '../render/values.ts';
@@ -30,6 +30,10 @@ export function planDetails(plan: BackupPlan, paint: Paint): string {
       ['Runs', scheduleText(plan)],
       ['Keeps', rules.length === 0 ? 'all' : rules.map(([rule, count]) => `${count} ${rule}`).join(', ')],
       ['Consistency', plan.consistency ?? 'as much as can be had'],
+      [
+        'Bandwidth',
+        plan.bytesPerSecond === null ? 'no limit' : `${formatSize(plan.bytesPerSecond)} per second`,
+      ],
       ['Last run', plan.lastRunAt === null ? 'never' : formatTime(plan.lastRunAt)],
       ['Next run', formatTime(plan.nextRunAt)],
     ],
