@@ -4,7 +4,7 @@ import { backupDelete } from '@corral/host/backup/backup-delete';
 import type { BackupHost } from '@corral/host/backup/backup-host';
 import { backupRun } from '@corral/host/backup/backup-operation';
 import { vmFork } from '@corral/host/backup/fork-operation';
-import { type MergeHooks, vmMerge } from '@corral/host/chain/merge-operation';
+import { type MergeOptions, vmMerge } from '@corral/host/chain/merge-operation';
 import { checkpointOperations } from '@corral/host/checkpoint/checkpoint-operations';
 import { type ExportHost, vmExport } from '@corral/host/export/vm-export';
 import { type ImageHost, imageOperations } from '@corral/host/image/image-operations';
@@ -66,7 +66,7 @@ export function registry(): OperationRegistry {
     changesOpen({} as ChangesHost),
     changesClose({} as ChangesHost),
     vmExport({ host: {} } as ExportHost),
-    vmMerge({} as VmHost, {} as MergeHooks),
+    vmMerge({} as VmHost, {} as MergeOptions),
     autostop,
   ]);
 }

@@ -59,6 +59,7 @@ async function run(options: DaemonOptions, log: Logger, stop: AbortSignal): Prom
     identity,
     launchHost: platform.launchHost,
     backupBytesPerSecond: options.backupBytesPerSecond,
+    mergeBytesPerSecond: options.mergeBytesPerSecond,
   });
   stack.defer(() => parts.consoles.close());
   stack.defer(() => parts.host.agents.close());

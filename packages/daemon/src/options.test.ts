@@ -10,6 +10,7 @@ describe("corrald's command line", () => {
       listen: { host: '127.0.0.1', port: 7443 },
       nodeName: 'n1',
       backupBytesPerSecond: null,
+      mergeBytesPerSecond: 200 * 2 ** 20,
       checkpointLimits: { ageMs: 7 * 24 * 3600e3, part: 0.25 },
     });
   });
@@ -33,9 +34,10 @@ describe("corrald's command line", () => {
   it('takes a limit for backups that is no stand-still', () => {
     const parsed = parseOptions(['--data', '/d', '--backup-bandwidth', '50MiB']);
     assert.equal(parsed?.backupBytesPerSecond, 50 * 2 ** 20);
-    assert.throws(() => parseOptions(['--data', '/d', '--backup-bandwidth', '1KiB']), {
-      code: 'daemon.usage',
-    });
+    for (const option of ['--backup-bandwidth', '--merge-bandwidth']) {
+      assert.throws(() => parseOptions(['--data', '/d', option, '1KiB']), { code: 'daemon.usage' });
+    }
+    assert.equal(parseOptions(['--data', '/d', '--merge-bandwidth', 'none'])?.mergeBytesPerSecond, 0);
   });
 
   it('refuses what it does not understand, and says how it is called', () => {

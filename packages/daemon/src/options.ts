@@ -15,6 +15,8 @@ export interface DaemonOptions {
   readonly nodeName: string;
   /** What all backups together may read; null: no limit. */
   readonly backupBytesPerSecond: number | null;
+  /** What each merge below a running guest may copy; 0: no limit. */
+  readonly mergeBytesPerSecond: number;
   /** When a checkpoint is warned of. */
   readonly checkpointLimits: CheckpointLimits;
 }
@@ -22,12 +24,13 @@ export interface DaemonOptions {
 export const usage = `corrald - the host daemon of Corral
 
   corrald --data DIR [--listen HOST:PORT] [--name NODE] [--backup-bandwidth SIZE]
-          [--checkpoint-age DURATION] [--checkpoint-part PERCENT]
+          [--merge-bandwidth SIZE|none] [--checkpoint-age DURATION] [--checkpoint-part PERCENT]
 
   --data DIR          everything of this host lies there; one daemon at a time
   --listen HOST:PORT  the HTTPS endpoint; default 127.0.0.1:7443, port 0 takes a free one
   --name NODE         how this host is called; default: its host name
   --backup-bandwidth SIZE  what all backups together may read per second, such as 100MiB; default: no limit
+  --merge-bandwidth SIZE   what a merge below a running guest may copy per second; default 200MiB; none: no limit
   --checkpoint-age D  warns of a checkpoint that is older; default 7d
   --checkpoint-part P warns when so much of its disks was written since; default 25%
 
@@ -48,17 +51,25 @@ export function parseOptions(args: readonly string[]): DaemonOptions | null {
     dataDirectory: resolve(values.data),
     listen: values.listen === undefined ? defaultListenAddress : parseListenAddress(values.listen),
     nodeName,
-    backupBytesPerSecond: parseBandwidth(values['backup-bandwidth']),
+    backupBytesPerSecond: parseBandwidth('--backup-bandwidth', values['backup-bandwidth']) ?? null,
+    mergeBytesPerSecond: mergeBandwidth(values['merge-bandwidth']),
     checkpointLimits: checkpointLimits(values['checkpoint-age'], values['checkpoint-part']),
   };
 }
 
 /** Less than a block of the repository would hardly move. @throws daemon.usage, unit.size */
-function parseBandwidth(text: string | undefined): number | null {
-  if (text === undefined) return null;
+function parseBandwidth(option: string, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
   const bytes = parseSize(text);
-  if (bytes < 65_536) throw daemonErrors.usage({ reason: '--backup-bandwidth is 64KiB at least.' });
+  if (bytes < 65_536) throw daemonErrors.usage({ reason: `${option} is 64KiB at least.` });
   return bytes;
+}
+
+/** A disk that does 200 MiB/s and more is common; one that is slower slows the guest and the merge alike. */
+const defaultMergeBytesPerSecond = 200 * 2 ** 20;
+
+function mergeBandwidth(text: string | undefined): number {
+  return text === 'none' ? 0 : (parseBandwidth('--merge-bandwidth', text) ?? defaultMergeBytesPerSecond);
 }
 
 function checkpointLimits(age: string | undefined, part: string | undefined): CheckpointLimits {
@@ -93,6 +104,7 @@ function parse(args: readonly string[]) {
         listen: { type: 'string' },
         name: { type: 'string' },
         'backup-bandwidth': { type: 'string' },
+        'merge-bandwidth': { type: 'string' },
         'checkpoint-age': { type: 'string' },
         'checkpoint-part': { type: 'string' },
         help: { type: 'boolean', short: 'h' },

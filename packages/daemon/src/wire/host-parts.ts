@@ -41,6 +41,8 @@ export interface HostPartsOptions {
   readonly launchHost: () => Promise<LaunchHost>;
   /** Null: no limit. */
   readonly backupBytesPerSecond: number | null;
+  /** Of a merge below a running guest; 0: no limit. */
+  readonly mergeBytesPerSecond: number;
 }
 
 /** How long a guest may take to shut down when the host does. */
@@ -62,6 +64,7 @@ export async function assembleHost(options: HostPartsOptions) {
     log,
     identity,
     launchHost,
+    mergeBytesPerSecond: options.mergeBytesPerSecond,
   });
   const { chainRecords, records, volumes } = host;
   const checkpoints = checkpointOperations(host);

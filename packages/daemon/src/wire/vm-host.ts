@@ -36,6 +36,8 @@ export interface VmHostOptions {
   /** This host, as owner files of volumes name it. */
   readonly identity: { readonly id: string; readonly name: string };
   readonly launchHost: () => Promise<LaunchHost>;
+  /** Of a merge below a running guest; 0: no limit. */
+  readonly mergeBytesPerSecond: number;
   /** It is opened when all operations are known. */
   readonly engine: () => OperationEngine;
 }
@@ -85,6 +87,7 @@ export async function assembleVmHost(options: VmHostOptions) {
   };
   const vms = vmOperations(host);
   const merge = vmMerge(host, {
+    liveBytesPerSecond: options.mergeBytesPerSecond,
     saveChanges: (request, signal) => saveChanges(host, request.vmId, request.diskId, request, signal),
     rewriteFiles: async (vmId) => {
       await rewriteSettingsFile(host, vmId);

@@ -40,14 +40,16 @@ interface Results {
 /** A QEMU that is just being ended or started: what it becomes is seen at the next look. */
 const lookAgainMs = 200;
 
-export interface MergeHooks {
+export interface MergeOptions {
+  /** What a merge below a running guest may copy: the rest of the disk's speed is the guest's. 0: no limit. */
+  readonly liveBytesPerSecond: number;
   /** Writes down what is allocated in the two, before a reference point's changes can no longer be read from them. */
   readonly saveChanges: (request: MergeRequest, signal: AbortSignal) => Promise<void>;
   /** Brings the files beside the disks up to what the store holds. */
   readonly rewriteFiles: (vmId: string) => Promise<void>;
 }
 
-export function vmMerge(host: VmHost, hooks: MergeHooks) {
+export function vmMerge(host: VmHost, options: MergeOptions) {
   return defineOperation<MergeRequest, Results>({
     kind: 'vm.merge',
     input: (json) => Input.parse(json),
@@ -65,7 +67,7 @@ export function vmMerge(host: VmHost, hooks: MergeHooks) {
         name: 'save-changes',
         run: async ({ input, result, signal }) => {
           if (result('begin').still && (await stillThere(host, input)))
-            await hooks.saveChanges(input, signal);
+            await options.saveChanges(input, signal);
           return null;
         },
       },
@@ -74,7 +76,7 @@ export function vmMerge(host: VmHost, hooks: MergeHooks) {
         name: 'commit',
         pivot: true,
         run: async ({ input, result, signal, progress }) => {
-          if (result('begin').still) await commit(host, input, signal, progress);
+          if (result('begin').still) await commit(host, input, { signal, progress, ...options });
           return null;
         },
         undo: ({ input }) => deleteMerged(host, input),
@@ -83,7 +85,7 @@ export function vmMerge(host: VmHost, hooks: MergeHooks) {
         name: 'write-files',
         run: async ({ input, result }) => {
           if (result('begin').still && (await host.records.find(input.vmId)))
-            await hooks.rewriteFiles(input.vmId);
+            await options.rewriteFiles(input.vmId);
           return null;
         },
       },
@@ -167,17 +169,21 @@ async function sealAbove(
     );
 }
 
+interface CommitContext extends Pick<MergeOptions, 'liveBytesPerSecond'> {
+  readonly signal: AbortSignal;
+  readonly progress: (progress: Progress) => void;
+}
+
 async function commit(
   host: VmHost,
   request: MergeRequest,
-  signal: AbortSignal,
-  progress: (progress: Progress) => void,
+  { signal, ...options }: CommitContext,
 ): Promise<void> {
   for (;;) {
     try {
       return await host.chains.work(request.vmId, signal, async (limited) => {
         if (await isWrittenTo(host, request)) return sealLower(host, request);
-        await commitOnce(host, request, limited, progress);
+        await commitOnce(host, request, { ...options, signal: limited });
         await recordMerge(host, request);
       });
     } catch (cause) {
@@ -209,12 +215,7 @@ function failed({ vmName, diskName }: MergeRequest, cause: unknown): unknown {
 }
 
 /** In the VM's QEMU if it has the two layers open, else in a storage daemon. */
-async function commitOnce(
-  host: VmHost,
-  request: MergeRequest,
-  signal: AbortSignal,
-  progress: (progress: Progress) => void,
-): Promise<void> {
+async function commitOnce(host: VmHost, request: MergeRequest, context: CommitContext): Promise<void> {
   const { vmId, diskId, upper } = request;
   if (!(await stillThere(host, request))) return;
   const state = await host.chainRecords.read(vmId);
@@ -223,9 +224,10 @@ async function commitOnce(
   if (isPinned(state, request)) throw new ChainPaused('the files of the layers are pinned');
   const applied = state.vm.process?.applied.disks.find(({ id }) => id === diskId);
   const openInQemu = applied && chainOf(applied).some(({ id }) => id === upper.id);
-  await using space = await watchSpace(host, request, signal);
+  await using space = await watchSpace(host, request, context.signal);
   try {
-    await commitIn(host, request, state, openInQemu ? applied.path : null, space.signal, progress);
+    const limited = { ...context, signal: space.signal };
+    await commitIn(host, request, state, openInQemu ? applied.path : null, limited);
   } catch (cause) {
     throw isFull(cause) ? await space.shortage() : cause;
   }
@@ -244,13 +246,12 @@ async function commitIn(
   request: MergeRequest,
   state: ChainState,
   topPath: string | null,
-  signal: AbortSignal,
-  progress: (progress: Progress) => void,
+  { liveBytesPerSecond, progress, signal }: CommitContext,
 ): Promise<void> {
   const { vmId, diskId, upper, lower } = request;
   const options = {
     lowerFile: host.directory.forQemu(host.directory.resolveInVm(vmId, lower.path)),
-    speed: 0,
+    speed: topPath === null ? 0 : liveBytesPerSecond,
     signal,
     progress: (done: number, total: number) => progress({ done, total, unit: 'bytes', message: 'merging' }),
   };
