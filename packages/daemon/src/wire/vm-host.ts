@@ -64,7 +64,8 @@ export async function assembleVmHost(options: VmHostOptions) {
     directory,
     records: chainRecords,
     vmIds: async () => (await records.list()).map(({ settings }) => settings.id),
-    startMerge: async (request) => void (await engine().start(merge, request, { requestedBy: 'corral' })),
+    startMerge: async (request, whenBusy) =>
+      void (await engine().start(merge, request, { requestedBy: 'corral', whenBusy })),
     log,
   });
   const host: VmHost = {

@@ -24,8 +24,12 @@ export interface ChainKeeperOptions {
   readonly directory: DataDirectory;
   readonly records: ChainRecords;
   readonly vmIds: () => Promise<readonly string[]>;
-  /** @throws operation.busy while an earlier merge of the disk is under way */
-  readonly startMerge: (request: MergeRequest) => Promise<void>;
+  /**
+   * Returns when the merge is recorded.
+   *
+   * @throws operation.busy while an earlier merge of the disk is under way, unless it is to queue behind that
+   */
+  readonly startMerge: (request: MergeRequest, whenBusy: 'refuse' | 'queue') => Promise<void>;
   readonly log: Logger;
 }
 
@@ -46,14 +50,12 @@ interface Paused {
 
 /** A merge that failed, for want of space say, is tried again. */
 const lookAgainMs = 5 * 60e3;
-const lookWhenBusyMs = 1_000;
 
 export class ChainKeeper implements AsyncDisposable {
   readonly #options: ChainKeeperOptions;
   readonly #paused = new Map<string, Paused>();
   readonly #work = new Map<string, Set<Work>>();
   readonly #looking = new Set<Promise<void>>();
-  readonly #lookingSoon = new Set<string>();
   readonly #stop = new AbortController();
 
   constructor(options: ChainKeeperOptions) {
@@ -68,6 +70,14 @@ export class ChainKeeper implements AsyncDisposable {
   /** Begins what merges the chains of the VM call for. Returns at once; called whenever somebody let go of a chain. */
   look(vmId: string): void {
     this.#inBackground(this.#look(vmId));
+  }
+
+  /**
+   * As `look`, for a merge that is about to end: what comes next queues behind it, and is recorded when this resolves. A
+   * look that came a moment too early would otherwise be the last for minutes.
+   */
+  async lookNext(vmId: string): Promise<void> {
+    await this.#look(vmId, 'queue');
   }
 
   /** While the returned handle is held no merge touches the VM's files, and none begins. */
@@ -133,7 +143,7 @@ export class ChainKeeper implements AsyncDisposable {
     }
   }
 
-  async #look(vmId: string): Promise<void> {
+  async #look(vmId: string, whenBusy: 'refuse' | 'queue' = 'refuse'): Promise<void> {
     if (this.#paused.has(vmId) || this.#stop.signal.aborted) return;
     const state = await this.#options.records.read(vmId);
     const conditions = { running: state.vm.process !== null, tracked: state.references.length > 0 };
@@ -141,28 +151,18 @@ export class ChainKeeper implements AsyncDisposable {
       const [merge] = planMerges(holdersOf(state, diskId), conditions);
       if (!merge) continue;
       const diskName = state.vm.settings.disks.find(({ id }) => id === diskId)?.name ?? diskId;
-      await this.#startMerge({ ...merge, vmId, vmName: state.vm.settings.name, diskId, diskName });
+      const request = { ...merge, vmId, vmName: state.vm.settings.name, diskId, diskName };
+      await this.#startMerge(request, whenBusy);
     }
   }
 
-  async #startMerge(request: MergeRequest): Promise<void> {
+  async #startMerge(request: MergeRequest, whenBusy: 'refuse' | 'queue'): Promise<void> {
     try {
-      await this.#options.startMerge(request);
+      await this.#options.startMerge(request, whenBusy);
     } catch (cause) {
       if (!isCorralError(cause, 'operation.busy')) throw cause;
-      // A merge that looks again at its own end may not have ended yet: nobody else would look for minutes.
-      this.#lookSoon(request.vmId);
+      // When the merge under way has ended it looks again itself.
     }
-  }
-
-  #lookSoon(vmId: string): void {
-    if (this.#lookingSoon.has(vmId)) return;
-    this.#lookingSoon.add(vmId);
-    const later = delay(lookWhenBusyMs, this.#stop.signal).then(() => {
-      this.#lookingSoon.delete(vmId);
-      return this.#look(vmId);
-    });
-    this.#inBackground(later);
   }
 
   #inBackground(work: Promise<void>): void {

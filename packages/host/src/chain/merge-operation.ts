@@ -93,7 +93,7 @@ export function vmMerge(host: VmHost, options: MergeOptions) {
         name: 'delete-file',
         run: async ({ input, result }) => {
           if (result('begin').still) await deleteMerged(host, input);
-          host.chains.look(input.vmId);
+          await host.chains.lookNext(input.vmId);
           return null;
         },
       },
