@@ -326,7 +326,13 @@ async function recordMerge(host: VmHost, request: MergeRequest): Promise<void> {
   if (isRecorded(await host.chainRecords.read(vmId), request)) return;
   const seal = await sealOf(host.directory.resolveInVm(vmId, lower.path));
   const resealed = await sealAbove(host, vmId, diskId, upper.id);
-  await host.chainRecords.change(vmId, (state) =>
-    resealed(withChains(state, diskId, (chain) => withMerged(chain, { upper, lower }, seal))),
-  );
+  let pinned = false;
+  await host.chainRecords.change(vmId, (state) => {
+    pinned = isPinned(state, request);
+    // Somebody has begun to read these very files meanwhile: until they are let go of the chain is upper over lower,
+    // which is right however much was copied.
+    if (pinned) return resealed(state);
+    return resealed(withChains(state, diskId, (chain) => withMerged(chain, { upper, lower }, seal)));
+  });
+  if (pinned) throw new ChainPaused('the files of the layers are pinned');
 }
