@@ -74,7 +74,7 @@ export async function assembleVmHost(options: VmHostOptions) {
     chainRecords,
     chains,
     pointServers: new PointServers(directory, options.connections),
-    userfaultfd: new UserfaultfdLender(directory),
+    userfaultfd: new UserfaultfdLender(),
     volumes,
     ...superviseVms(options, records, chains),
     emit,

@@ -1,21 +1,22 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { it } from 'node:test';
-import { DataDirectory } from '../data-directory.ts';
-import { UserfaultfdLender } from './lend-userfaultfd.ts';
+import { type LendingPlaces, UserfaultfdLender } from './lend-userfaultfd.ts';
 
 async function withSetting(
   value: string,
-  act: (lender: UserfaultfdLender, read: () => Promise<string>, root: string) => Promise<void>,
+  act: (lender: UserfaultfdLender, read: () => Promise<string>, places: LendingPlaces) => Promise<void>,
 ): Promise<void> {
   const root = await mkdtemp(join(tmpdir(), 'corral-lend-'));
-  const setting = join(root, 'setting');
+  const places = { setting: join(root, 'setting'), marks: join(root, 'marks') };
   try {
-    await writeFile(setting, value);
-    await act(new UserfaultfdLender(new DataDirectory(root), setting), () => readFile(setting, 'utf8'), root);
-    assert.deepEqual(await readdir(root), ['setting'], 'no mark is left');
+    await mkdir(places.marks);
+    await writeFile(places.setting, value);
+    const lender = new UserfaultfdLender(process.pid, places);
+    await act(lender, () => readFile(places.setting, 'utf8'), places);
+    assert.deepEqual(await readdir(places.marks), [], 'no mark is left');
   } finally {
     await rm(root, { recursive: true });
   }
@@ -39,9 +40,20 @@ it('stays on where the administrator has it on', () =>
     assert.equal(await read(), '1\n');
   }));
 
+it('stays on as long as another daemon of the host needs it', () =>
+  withSetting('0', async (lender, read, places) => {
+    // Any other process that is there.
+    const other = await new UserfaultfdLender(process.ppid, places).lend();
+    const own = await lender.lend();
+    await own[Symbol.asyncDispose]();
+    assert.equal(await read(), '1');
+    await other[Symbol.asyncDispose]();
+    assert.equal(await read(), '0');
+  }));
+
 it('is put back by the daemon after one that was killed', () =>
-  withSetting('0', async (lender, read, root) => {
-    await lender.lend();
-    await new UserfaultfdLender(new DataDirectory(root), join(root, 'setting')).takeBack();
+  withSetting('1', async (lender, read, { marks }) => {
+    await writeFile(join(marks, '4194304-17'), '');
+    await lender.takeBack();
     assert.equal(await read(), '0');
   }));
