@@ -37,10 +37,18 @@ export function withOverlay(disk: DiskSettings, overlay: Overlay, seal: LayerSea
   return withChain(disk, [top, ...chainOf(disk, seal)]);
 }
 
+/**
+ * The same state in the same file. A VM that was deleted and is registered again from an export has the states that it
+ * had, in other files: what was begun with the old ones is not to be recorded for the new.
+ */
+export function isSameLayer(one: DiskLayer | undefined, other: DiskLayer): boolean {
+  return one !== undefined && one.id === other.id && one.path === other.path;
+}
+
 /** The upper's state, in the lower's file. A chain that does not hold the two, one on the other, stays as it is. */
 export function withMerged(chain: Chain, { upper, lower }: Merge, seal: LayerSeal | null): Chain {
-  const at = chain.findIndex(({ id }) => id === upper.id);
-  if (at < 0 || chain[at + 1]?.id !== lower.id) return chain;
+  const at = chain.findIndex((layer) => isSameLayer(layer, upper));
+  if (at < 0 || !isSameLayer(chain[at + 1], lower)) return chain;
   // The top of a chain that is written to has no seal, whichever file it is.
   const merged: DiskLayer = { ...lower, id: upper.id, seal: chain[at]!.seal && seal };
   return [...chain.slice(0, at), merged, ...chain.slice(at + 2)];

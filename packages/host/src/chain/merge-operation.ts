@@ -11,7 +11,7 @@ import type { QmpClient } from '@corral/qmp/qmp-client';
 import { z } from 'zod';
 import { chainErrors } from '../errors.ts';
 import { monitorOf, type VmHost } from '../vm/vm-host.ts';
-import { type Chain, chainOf, withMerged, withSeal } from './chain.ts';
+import { type Chain, chainOf, isSameLayer, withMerged, withSeal } from './chain.ts';
 import { ChainPaused, type MergeRequest } from './chain-keeper.ts';
 import { type ChainState, holdersOf, withChains } from './chain-records.ts';
 import { commitLayer } from './commit-job.ts';
@@ -66,7 +66,7 @@ export function vmMerge(host: VmHost, options: MergeOptions) {
       {
         name: 'save-changes',
         run: async ({ input, result, signal }) => {
-          if (result('begin').still && (await stillThere(host, input)))
+          if (result('begin').still && (await isToBeDone(host, input)))
             await options.saveChanges(input, signal);
           return null;
         },
@@ -125,12 +125,18 @@ async function begin(host: VmHost, request: MergeRequest): Promise<boolean> {
 function isPlanned(state: ChainState, { diskId, upper, lower }: MergeRequest): boolean {
   const conditions = { running: state.vm.process !== null, tracked: state.references.length > 0 };
   return planMerges(holdersOf(state, diskId), conditions).some(
-    (merge) => merge.upper.id === upper.id && merge.lower.id === lower.id,
+    (merge) => isSameLayer(merge.upper, upper) && isSameLayer(merge.lower, lower),
   );
 }
 
 async function stillThere(host: VmHost, { vmId }: MergeRequest): Promise<boolean> {
   return (await host.records.find(vmId)) !== null;
+}
+
+async function isToBeDone(host: VmHost, request: MergeRequest): Promise<boolean> {
+  return (
+    (await stillThere(host, request)) && !isRecorded(await host.chainRecords.read(request.vmId), request)
+  );
 }
 
 /** At most what the upper layer holds is added to the lower one. @throws volume.below-reserve */
@@ -299,9 +305,9 @@ function chainDownFrom(state: ChainState, diskId: string, layerId: string): Chai
   return null;
 }
 
-/** Nothing lies on the lower layer's state any more: it is gone. */
+/** Nothing lies on the lower layer any more: it is gone, or the VM is another one. */
 function isRecorded(state: ChainState, { diskId, lower }: Pick<MergeRequest, 'diskId' | 'lower'>): boolean {
-  return holdersOf(state, diskId).every(({ chain }) => chain.every(({ id }) => id !== lower.id));
+  return holdersOf(state, diskId).every(({ chain }) => chain.every((layer) => !isSameLayer(layer, lower)));
 }
 
 function isPinned({ pins }: ChainState, { diskId, upper, lower }: MergeRequest): boolean {
