@@ -149,12 +149,15 @@ class HttpTransport implements Transport {
       ...(ca !== undefined && { ca }),
       perMessageDeflate: false,
     });
+    // Made before it opens: what comes together with the answer would be lost between that and the next turn.
+    const stream = createWebSocketStream(socket);
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const onAbort = (): void => {
       reject(signal?.reason);
       socket.terminate();
     };
     signal?.addEventListener('abort', onAbort, { once: true });
+    stream.once('error', reject);
     socket.once('open', resolve);
     socket.on('error', (cause) => reject(this.#failure(cause)));
     socket.once('unexpected-response', (_request, message) => {
@@ -165,7 +168,8 @@ class HttpTransport implements Transport {
     } finally {
       signal?.removeEventListener('abort', onAbort);
     }
-    return createWebSocketStream(socket);
+    stream.off('error', reject);
+    return stream;
   }
 
   #failure(cause: NodeJS.ErrnoException): Error {
