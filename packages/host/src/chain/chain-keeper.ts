@@ -77,7 +77,12 @@ export class ChainKeeper implements AsyncDisposable {
    * look that came a moment too early would otherwise be the last for minutes.
    */
   async lookNext(vmId: string): Promise<void> {
-    await this.#look(vmId, 'queue');
+    try {
+      await this.#look(vmId, 'queue');
+    } catch (cause) {
+      // Deleted meanwhile: with it went all that could be merged.
+      if (!isCorralError(cause, 'vm.not-found')) throw cause;
+    }
   }
 
   /** While the returned handle is held no merge touches the VM's files, and none begins. */
