@@ -40,6 +40,8 @@ export const testPackages = [
   { name: 'syslinux-common', why: 'the modules of that boot loader' },
   { name: 'xfsprogs', why: 'makes XFS, to try what volumes do with reflinks' },
   { name: 'btrfs-progs', why: 'the same with btrfs' },
+  { name: 'bzip2', why: 'unpacks disks that others wrote' },
+  { name: 'openssl', why: 'makes certificates for etcd over TLS' },
 ];
 
 /**
