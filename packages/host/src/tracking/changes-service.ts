@@ -3,16 +3,13 @@ import type { ChangedExtent, Changes, ChangesOpen } from '@corral/api/schemas/re
 import { newId } from '@corral/core/ids';
 import type { Operation, OperationSnapshot } from '@corral/operation/operation';
 import { vmErrors } from '../errors.ts';
-import { requireFreezable } from '../guard/frozen-guest.ts';
 import type { Requester, StartOperation } from '../operations.ts';
-import { requireLegal } from '../vm/vm-host.ts';
 import type { ChangesCloseInput, ChangesHost, ChangesOpenInput } from './changes-operations.ts';
 import type { ChangesRecord } from './changes-record.ts';
 import { changesSocket } from './changes-server.ts';
 import { trackingErrors } from './errors.ts';
 import { readExtentsFile } from './extents-file.ts';
-import { requireOwnContent } from './fork-steps.ts';
-import { findReference } from './reference-service.ts';
+import { planHeldFork } from './held-fork.ts';
 
 export interface ChangesOperations {
   readonly open: Operation<ChangesOpenInput>;
@@ -31,29 +28,10 @@ export class ChangesService {
   }
 
   async open(vm: string, request: ChangesOpen, caller: Requester): Promise<OperationSnapshot> {
-    const { host } = this.#changes;
-    const record = await host.records.get(vm);
-    requireLegal(host, record, 'changes-open');
-    requireOwnContent(record.settings);
-    await requireFreezable(host, record, request.consistency);
-    const { id: vmId, name: vmName } = record.settings;
-    const { references } = await host.chainRecords.read(vmId);
-    const since = request.since === undefined ? null : findReference(references, vmName, request.since);
-    if (references.some(({ name }) => name === request.reference)) {
-      throw trackingErrors['reference-exists']({ vm: vmName, reference: request.reference! });
-    }
+    const { since, ...fork } = await planHeldFork(this.#changes.host, vm, request);
     return await this.#start(
       this.#operations.open,
-      {
-        id: newId(),
-        vmId,
-        vmName,
-        sinceId: since?.id ?? null,
-        reference: request.reference === undefined ? null : { id: newId(), name: request.reference },
-        consistency: request.consistency ?? null,
-        freezeLimitMs: request.freezeLimitMs,
-        keepMs: request.keepMs,
-      },
+      { id: newId(), ...fork, sinceId: since?.id ?? null, keepMs: request.keepMs },
       { requestedBy: caller.name },
     );
   }
