@@ -14,7 +14,7 @@ import { contentOf, type DiskContent, makeWriterDisk, presentDisk } from '../sup
 import type { Scenario } from './scenarios.ts';
 
 /** Its guest writes records all the time. */
-async function running(client: Client, data: string): Promise<void> {
+export async function running(client: Client, data: string): Promise<void> {
   const from = join(data, 'writer.qcow2');
   await rm(from, { force: true });
   await makeWriterDisk(from);

@@ -10,11 +10,16 @@ import { removeEverything } from './invariants.ts';
 const limitMs = 90_000;
 
 export class CrashHost implements AsyncDisposable {
+  readonly #start: () => Promise<TestHost>;
   #host: TestHost | null = null;
+
+  constructor(start: () => Promise<TestHost> = () => TestHost.start()) {
+    this.#start = start;
+  }
 
   /** Runs `work` on an empty host. One on which it failed is not used again. */
   async use(work: (host: TestHost) => Promise<void>): Promise<void> {
-    this.#host ??= await TestHost.start();
+    this.#host ??= await this.#start();
     const host = this.#host;
     try {
       await withLimit('The try', limitMs, undefined, async () => {

@@ -5,7 +5,6 @@
  */
 import assert from 'node:assert/strict';
 import { after, describe, it } from 'node:test';
-import type { Client } from '@corral/api/client.gen';
 import { eventually, succeeded, vmInState } from '../support/operations.ts';
 import { processesOf } from '../support/processes.ts';
 import type { TestHost } from '../support/test-host.ts';
@@ -90,7 +89,7 @@ async function strikeIn(host: TestHost, state: 'running' | 'paused', victim: Vic
   await qemuScenarios[state === 'running' ? 'pause' : 'resume']!.prepare(client, data);
   const { id } = await vmInState(client, 'a', state);
   if (victim === 'kill-both') await host.endDaemon('SIGKILL');
-  killQemu(host);
+  await killQemu(host);
   if (victim === 'kill-both') await host.startDaemon();
   await vmInState(client, 'a', 'off');
   const { items } = await eventually(
@@ -110,21 +109,15 @@ async function strikeAfter(host: TestHost, scenario: QemuScenario, afterMs: numb
   // It may be refused, or the daemon die before it answers: what became of it is looked at below.
   const begun = scenario.begin(client, data).catch(() => null);
   await struck;
-  const killed = killQemu(host);
+  await killQemu(host);
   await begun;
   await allEnded(client);
-  await eventually(
-    'the death was noticed',
-    () => client.vm.show('a'),
-    ({ pid }) => pid === null || !killed.includes(pid),
-  );
   await runsAgain(host);
   await assertKept(client, data, content, scenario.goesBack ?? false);
   await assertSoundLayers(client, data, true);
 }
 
-/** @returns the processes that were killed */
-function killQemu({ data, daemonPid }: TestHost): number[] {
+async function killQemu({ data, daemonPid }: TestHost): Promise<void> {
   const pids = processesOf(data).filter((pid) => pid !== daemonPid);
   for (const pid of pids) {
     try {
@@ -134,13 +127,17 @@ function killQemu({ data, daemonPid }: TestHost): number[] {
       if ((cause as NodeJS.ErrnoException).code !== 'ESRCH') throw cause;
     }
   }
-  return pids;
+  await eventually(
+    'the killed processes are gone',
+    async () => processesOf(data).filter((pid) => pids.includes(pid)),
+    (left) => left.length === 0,
+  );
 }
 
 /** The VM has settled, nothing lies about, and it can be used as before. */
 async function runsAgain(host: TestHost): Promise<void> {
   const { client, data } = host;
-  await settled(client);
+  await settled(host);
   await nothingLeftOver(client, data, host.daemonPid);
   const { state } = await client.vm.show('a');
   if (state === 'off' || state === 'saved') await succeeded(client, client.vm.start('a'));
@@ -150,15 +147,16 @@ async function runsAgain(host: TestHost): Promise<void> {
 }
 
 /** No operation has been left stuck, and the supervisor has seen what happened. */
-async function settled(client: Client): Promise<void> {
+async function settled({ client, data }: TestHost): Promise<void> {
   const { items } = await client.operation.list({});
   assert.deepEqual(
     items.filter(({ state }) => state === 'stuck'),
     [],
   );
+  const rests = new Set(['off', 'saved', 'running', 'paused']);
   await eventually(
-    'the VM has settled',
+    'the VM has settled, and a death was noticed',
     () => client.vm.show('a'),
-    ({ state }) => ['off', 'saved', 'running', 'paused'].includes(state),
+    ({ state, pid }) => rests.has(state) && (pid === null || processesOf(data).includes(pid)),
   );
 }

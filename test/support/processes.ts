@@ -8,12 +8,16 @@ export function processesOf(data: string): number[] {
     .map(Number);
 }
 
+/** One letter, as proc(5) has it: `T` when it was stopped. */
+export function stateOf(pid: number | string): string {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+  return stat.charAt(stat.lastIndexOf(')') + 2);
+}
+
 function belongs(pid: string, data: string): boolean {
   try {
     const args = readFileSync(`/proc/${pid}/cmdline`, 'utf8');
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    const zombie = stat.slice(stat.lastIndexOf(')') + 2).startsWith('Z');
-    return !zombie && (args.includes(data) || readlinkSync(`/proc/${pid}/cwd`) === data);
+    return stateOf(pid) !== 'Z' && (args.includes(data) || readlinkSync(`/proc/${pid}/cwd`) === data);
   } catch (cause) {
     // It ended while it was looked at.
     if (['ENOENT', 'ESRCH', 'EACCES'].includes((cause as NodeJS.ErrnoException).code ?? '')) return false;

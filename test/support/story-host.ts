@@ -15,7 +15,7 @@ import type { Disk } from '@corral/disk/disk';
 import { openLayer } from '@corral/disk/drivers';
 import { openChainOf } from '@corral/host/backup/open-chain';
 import { DataDirectory } from '@corral/host/data-directory';
-import { eventually, succeeded } from './operations.ts';
+import { succeeded } from './operations.ts';
 import { TestHost } from './test-host.ts';
 
 const passphrase = 'correct horse battery staple';
@@ -64,11 +64,7 @@ export class StoryHost implements AsyncDisposable {
     const begun = client.backup.run(this.vm, { repository: 'vault', ...request });
     // It is awaited below; until then a failure is nobody's.
     begun.catch(() => undefined);
-    await eventually(
-      'the daemon stands still',
-      async () => stateOf(host.daemonPid),
-      (state) => state === 'T',
-    );
+    await host.daemonStandsStill();
     let forked: Hashes;
     try {
       forked = await this.#hashesOfFork();
@@ -154,10 +150,4 @@ async function hashOf(disk: Disk, sizeBytes: number): Promise<string> {
     hash.update(wanted);
   }
   return hash.digest('hex');
-}
-
-/** The state letter of proc(5); null for one that is gone. */
-function stateOf(pid: number): string | null {
-  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-  return stat.slice(stat.lastIndexOf(')') + 2)[0] ?? null;
 }

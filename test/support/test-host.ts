@@ -12,7 +12,8 @@ import { promisify } from 'node:util';
 import { Client } from '@corral/api/client.gen';
 import { socketTransport } from '@corral/api/transport';
 import { projectRoot } from '../../tools/node-path.mjs';
-import { killProcessesOf } from './processes.ts';
+import { eventually } from './operations.ts';
+import { killProcessesOf, stateOf } from './processes.ts';
 import { deleteTapsOf } from './taps.ts';
 
 const execute = promisify(execFile);
@@ -23,6 +24,8 @@ export interface HostOptions {
   readonly args?: readonly string[];
   /** A volume of its own of this size for the data directory, in memory, so that it can be full. */
   readonly volumeBytes?: number;
+  /** The data directory lies in here; unless told, where temporary files lie. */
+  readonly folder?: string;
   /** Shell commands that change the mounts which the daemon sees, and nobody else: it gets a namespace of its own. */
   readonly mounts?: string;
 }
@@ -42,7 +45,7 @@ export class TestHost implements AsyncDisposable {
   }
 
   static async start(options: HostOptions = {}): Promise<TestHost> {
-    const host = new TestHost(await mkdtemp(join(tmpdir(), 'corral-test-')));
+    const host = new TestHost(await mkdtemp(join(options.folder ?? tmpdir(), 'corral-test-')));
     try {
       if (options.volumeBytes !== undefined) await host.#mount(options.volumeBytes);
       await host.startDaemon(options);
@@ -128,6 +131,15 @@ export class TestHost implements AsyncDisposable {
   async daemonEnded(): Promise<void> {
     const daemon = this.#daemon!;
     if (daemon.exitCode === null && daemon.signalCode === null) await once(daemon, 'exit');
+  }
+
+  /** Resolves when `stop-daemon` has struck. */
+  async daemonStandsStill(): Promise<void> {
+    await eventually(
+      'the daemon stands still',
+      async () => stateOf(this.daemonPid),
+      (state) => state === 'T',
+    );
   }
 
   async endDaemon(signal: NodeJS.Signals): Promise<void> {

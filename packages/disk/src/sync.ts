@@ -1,7 +1,25 @@
-/** Barriers for names: a file that was made, renamed or removed is there, or gone, after a power cut. */
-import { open } from 'node:fs/promises';
+/** Barriers: what was written, made, renamed or removed is so after a power cut too. */
+import { open, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
 
+/** The content of a file, whoever wrote it. */
+export async function syncFile(path: string): Promise<void> {
+  await using file = await open(path, 'r');
+  await file.sync();
+}
+
+/** The names in a folder. */
 export async function syncFolder(path: string): Promise<void> {
   await using folder = await open(path, 'r');
   await folder.sync();
+}
+
+/** A folder with all that is in it; links are not followed. */
+export async function syncTree(path: string): Promise<void> {
+  for (const entry of await readdir(path, { withFileTypes: true })) {
+    const below = join(path, entry.name);
+    if (entry.isDirectory()) await syncTree(below);
+    else if (entry.isFile()) await syncFile(below);
+  }
+  await syncFolder(path);
 }

@@ -1,8 +1,9 @@
 /** KVM if a trial run proved it faster, else TCG; the proof is kept until the kernel, the processor or QEMU change. */
 import { constants } from 'node:fs';
-import { access, open, readFile, rename } from 'node:fs/promises';
+import { access, readFile } from 'node:fs/promises';
 import { cpus, release } from 'node:os';
 import { z } from 'zod';
+import { writeWhole } from '../storage/whole-files.ts';
 import { raceAccelerators, type TrialGuest } from './accelerator-race.ts';
 import { type AcceleratorVerdict, judgeRace } from './judge-race.ts';
 
@@ -48,14 +49,8 @@ async function readStored(path: string, key: Key): Promise<AcceleratorVerdict | 
 }
 
 async function store(path: string, key: Key, verdict: AcceleratorVerdict): Promise<void> {
-  const part = `${path}.part`;
   const stored: Stored = { version: 1, ...key, ...verdict };
-  {
-    await using file = await open(part, 'w', 0o644);
-    await file.writeFile(`${JSON.stringify(stored, null, 2)}\n`);
-    await file.sync();
-  }
-  await rename(part, path);
+  await writeWhole(path, `${JSON.stringify(stored, null, 2)}\n`, 0o644);
 }
 
 /** Undefined if this process may use it. */

@@ -1,15 +1,9 @@
-/**
- * A fork: new layers on all disks of a VM at one instant, so that what lies below is still
- * (docs/design/0006-disk-chains.md, "The record decides"). Each part can be repeated, by the same operation.
- *
- *   planFork → makeOverlays → ChainRecords.change(withFork) → forkInQemu → sealFork
- */
-import { rm } from 'node:fs/promises';
 import type { DiskSettings, LayerSeal, VmSettings } from '@corral/api/schemas/vm-settings';
 import { isCorralError } from '@corral/core/errors';
 import { derivedId } from '@corral/core/ids';
 import type { QmpClient } from '@corral/qmp/qmp-client';
 import { chainErrors } from '../errors.ts';
+import { removeWhole } from '../storage/whole-files.ts';
 import { makeDisk } from '../vm/disk-files.ts';
 import { diskFileOptions, diskFormatOptions, layerFileNode, layerNode } from '../vm/qemu-devices.ts';
 import { monitorOf, type VmHost } from '../vm/vm-host.ts';
@@ -77,7 +71,7 @@ export async function removeOverlays(
   const state = await host.chainRecords.read(vmId);
   for (const { diskId, id, path } of overlays) {
     const held = holdersOf(state, diskId).some(({ chain }) => chain.some((layer) => layer.id === id));
-    if (!held) await rm(host.directory.resolveInVm(vmId, path), { force: true });
+    if (!held) await removeWhole(host.directory.resolveInVm(vmId, path));
   }
 }
 

@@ -1,8 +1,3 @@
-/**
- * vm.merge: the upper of two layers goes into the file of the lower (docs/design/0006-disk-chains.md). It lives as long
- * as it takes, over stop, start and restart of the daemon, and until its `record` is done the chain is as before.
- */
-import { rm } from 'node:fs/promises';
 import { DiskLayer, type LayerSeal } from '@corral/api/schemas/vm-settings';
 import { delay } from '@corral/core/abort';
 import { isCorralError } from '@corral/core/errors';
@@ -10,6 +5,7 @@ import { defineOperation, type Progress } from '@corral/operation/operation';
 import type { QmpClient } from '@corral/qmp/qmp-client';
 import { z } from 'zod';
 import { chainErrors } from '../errors.ts';
+import { removeWhole } from '../storage/whole-files.ts';
 import { monitorOf, type VmHost } from '../vm/vm-host.ts';
 import { type Chain, chainOf, isSameLayer, withMerged, withSeal } from './chain.ts';
 import { ChainPaused, type MergeRequest } from './chain-keeper.ts';
@@ -322,7 +318,7 @@ async function deleteMerged(host: VmHost, request: MergeRequest): Promise<void> 
   if (!(await stillThere(host, request))) return;
   const state = await host.chainRecords.read(vmId);
   const named = holdersOf(state, diskId).some(({ chain }) => chain.some(({ path }) => path === upper.path));
-  if (!named) await rm(host.directory.resolveInVm(vmId, upper.path), { force: true });
+  if (!named) await removeWhole(host.directory.resolveInVm(vmId, upper.path));
 }
 
 async function recordMerge(host: VmHost, request: MergeRequest): Promise<void> {

@@ -1,10 +1,11 @@
 /** What lies in `checkpoints/<id>` of a VM's folder (docs/formats/checkpoint.md). */
-import { link, mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { link, mkdir, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { syncFolder } from '@corral/disk/sync';
 import { z } from 'zod';
 import type { DataDirectory } from '../data-directory.ts';
+import { makeWhole, removeWhole, writeWhole } from '../storage/whole-files.ts';
 import { exists } from '../vm/disk-files.ts';
-import { syncFolder, writeFileAtomically } from '../vm/settings-file.ts';
 import type { VmHost } from '../vm/vm-host.ts';
 import { CheckpointRecord } from './checkpoint-record.ts';
 
@@ -57,20 +58,15 @@ export async function removeCheckpointFolder(
   id: string,
 ): Promise<void> {
   const { checkpoints } = directory.vm(vmId);
-  await rm(join(checkpoints, id), { recursive: true, force: true });
+  await removeWhole(join(checkpoints, id));
   if ((await exists(checkpoints)) && (await readdir(checkpoints)).length === 0) {
-    await rm(checkpoints, { recursive: true, force: true });
+    await removeWhole(checkpoints);
   }
 }
 
 /** A second name for memory that nobody writes to any more: it costs nothing. Repeatable. */
 export async function linkMemory(from: string, to: string): Promise<void> {
-  const part = `${to}.part`;
-  await rm(part, { force: true });
-  await link(from, part);
-  await rename(part, to);
-  // rename(2) does nothing when both are names of one file already.
-  await rm(part, { force: true });
+  await makeWhole(to, (part) => link(from, part));
 }
 
 export async function writeCheckpointFile(
@@ -82,7 +78,7 @@ export async function writeCheckpointFile(
   const content: CheckpointFile = { format: 'corral-checkpoint/1', current, checkpoint };
   const text = `${JSON.stringify(content, null, 2)}\n`;
   if ((await exists(file)) && (await readFile(file, 'utf8')) === text) return;
-  await writeFileAtomically(file, text, 0o600);
+  await writeWhole(file, text, 0o600);
 }
 
 /** Brings the files of all checkpoints up to what the store holds. Repeatable. */

@@ -1,8 +1,7 @@
-/** Files of layers that nobody holds any more. */
-import { rm } from 'node:fs/promises';
 import { chainOf } from '../chain/chain.ts';
 import { type ChainState, diskIdsOf, holdersOf } from '../chain/chain-records.ts';
 import type { PinRecord } from '../chain/pin-record.ts';
+import { removeWhole } from '../storage/whole-files.ts';
 import type { VmHost } from '../vm/vm-host.ts';
 import type { CheckpointRecord } from './checkpoint-record.ts';
 
@@ -42,6 +41,6 @@ export async function deleteUnheld(host: VmHost, vmId: string, paths: readonly s
   await using _files = await host.chains.pause(vmId);
   const state = await host.chainRecords.change(vmId, (before) => withDoomed(before, paths));
   for (const path of unheld(state, paths)) {
-    await rm(host.directory.resolveInVm(vmId, path), { force: true });
+    await removeWhole(host.directory.resolveInVm(vmId, path));
   }
 }

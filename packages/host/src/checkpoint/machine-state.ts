@@ -1,7 +1,9 @@
 /** What a machine keeps beside its disks: UEFI variables and the TPM's state. Small, and copied whole. */
-import { chmod, chown, constants, copyFile, cp, lstat, readdir, rename, rm } from 'node:fs/promises';
+import { chmod, chown, constants, copyFile, cp, lstat, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { syncTree } from '@corral/disk/sync';
 import type { DataDirectory } from '../data-directory.ts';
+import { makeWhole, removeWhole } from '../storage/whole-files.ts';
 import { exists } from '../vm/disk-files.ts';
 import type { VmRecord } from '../vm/vm-record.ts';
 import type { CheckpointPaths } from './checkpoint-files.ts';
@@ -20,9 +22,11 @@ export async function keepMachineState(
 ): Promise<void> {
   const { firmwareVariables, tpm } = directory.vm(vmId);
   if (await exists(firmwareVariables)) {
-    await copyFile(firmwareVariables, to.firmwareVariables, constants.COPYFILE_FICLONE);
+    await makeWhole(to.firmwareVariables, (part) =>
+      copyFile(firmwareVariables, part, constants.COPYFILE_FICLONE),
+    );
   }
-  if (await exists(tpm)) await cp(tpm, to.tpm, { recursive: true, preserveTimestamps: true });
+  if (await exists(tpm)) await copyFolder(tpm, to.tpm);
 }
 
 /** A checkpoint that has none leaves none: the next start makes them anew. Repeatable. */
@@ -34,15 +38,20 @@ export async function restoreMachineState(
   const { firmwareVariables, tpm } = directory.vm(settings.id);
   await rm(tpm, { recursive: true, force: true });
   if (await exists(from.tpm)) {
-    await cp(from.tpm, tpm, { recursive: true, preserveTimestamps: true });
+    await copyFolder(from.tpm, tpm);
     if (uid !== null) await chownAll(tpm, uid);
   }
-  if (!(await exists(from.firmwareVariables))) return rm(firmwareVariables, { force: true });
-  const next = `${firmwareVariables}.next`;
-  await copyFile(from.firmwareVariables, next, constants.COPYFILE_FICLONE);
-  await chmod(next, 0o600);
-  if (uid !== null) await chown(next, uid, uid);
-  await rename(next, firmwareVariables);
+  if (!(await exists(from.firmwareVariables))) return removeWhole(firmwareVariables);
+  await makeWhole(firmwareVariables, async (part) => {
+    await copyFile(from.firmwareVariables, part, constants.COPYFILE_FICLONE);
+    await chmod(part, 0o600);
+    if (uid !== null) await chown(part, uid, uid);
+  });
+}
+
+async function copyFolder(from: string, to: string): Promise<void> {
+  await cp(from, to, { recursive: true, preserveTimestamps: true });
+  await syncTree(to);
 }
 
 /** Links are left alone: the VM's user might have put one there. */

@@ -9,6 +9,7 @@ import { basename, join } from 'node:path';
 import type { VmSettings } from '@corral/api/schemas/vm-settings';
 import { isCorralError } from '@corral/core/errors';
 import { derivedId } from '@corral/core/ids';
+import { syncTree } from '@corral/disk/sync';
 import { defineOperation, type StepContext } from '@corral/operation/operation';
 import { z } from 'zod';
 import type { Forks } from '../backup/backup-host.ts';
@@ -18,13 +19,14 @@ import type { PinRecord } from '../chain/pin-record.ts';
 import { type ExportedDisk, exportFlat } from '../checkpoint/export-disks.ts';
 import { checkpointErrors } from '../errors.ts';
 import { type ExportFile, exportFileName } from '../registration/export-file.ts';
+import { removeWhole, writeWhole } from '../storage/whole-files.ts';
 import { changesBetween, linkReader } from '../tracking/changes-between.ts';
 import { trackingErrors } from '../tracking/errors.ts';
 import type { ForkOutput } from '../tracking/fork-steps.ts';
 import { releasePin } from '../tracking/release-pin.ts';
 import { tidyEdges } from '../tracking/save-changes.ts';
 import { exists } from '../vm/disk-files.ts';
-import { syncFolder, writeFileAtomically, writeSettingsFile } from '../vm/settings-file.ts';
+import { writeSettingsFile } from '../vm/settings-file.ts';
 import type { VmHost } from '../vm/vm-host.ts';
 import { subject } from '../vm/vm-supervisor.ts';
 import { writeDifferential } from './differential-disk.ts';
@@ -97,7 +99,7 @@ export function vmExport({ host, forks }: ExportHost) {
           await mkdir(join(directory, 'disks'), { recursive: true, mode: 0o700 });
           return null;
         },
-        undo: ({ input }) => rm(input.directory, { recursive: true, force: true }),
+        undo: ({ input }) => removeWhole(input.directory),
       },
       { name: 'copy-disks', run: async (context) => ({ disks: await copyDisks(host, context) }) },
       {
@@ -114,7 +116,7 @@ export function vmExport({ host, forks }: ExportHost) {
           await publish(input, result('fork').settings, result('copy-disks').disks);
           return null;
         },
-        undo: ({ input }) => rm(join(input.directory, exportFileName), { force: true }),
+        undo: ({ input }) => removeWhole(join(input.directory, exportFileName)),
       },
       {
         name: 'unpin',
@@ -275,6 +277,6 @@ async function publish(
     },
   };
   await writeSettingsFile(join(directory, 'vm.json'), exported);
-  await syncFolder(join(directory, 'disks'));
-  await writeFileAtomically(join(directory, exportFileName), `${JSON.stringify(file, null, 2)}\n`, 0o600);
+  await syncTree(directory);
+  await writeWhole(join(directory, exportFileName), `${JSON.stringify(file, null, 2)}\n`, 0o600);
 }

@@ -2,10 +2,12 @@
 import { chmod, mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ImageBuild, ImageImport } from '@corral/api/schemas/image';
+import { syncTree } from '@corral/disk/sync';
 import { imageErrors } from '@corral/image/errors';
 import { defineOperation } from '@corral/operation/operation';
 import { z } from 'zod';
 import type { DataDirectory } from '../data-directory.ts';
+import { removeWhole } from '../storage/whole-files.ts';
 import type { EmitEvent } from '../vm/vm-events.ts';
 import type { VmRecords } from '../vm/vm-record.ts';
 import type { Volumes } from '../volume/volumes.ts';
@@ -63,10 +65,10 @@ function makeImage<Input extends Target>(
           const report: ReportBytes = (done, total, message) =>
             context.progress({ done, total, unit: 'bytes', message });
           const made = await make(context.input, folder, context.signal, report);
-          await makeReadOnly(folder);
+          await keepForGood(folder);
           return made;
         },
-        undo: ({ input: { id } }) => rm(imageFolder(host.directory, id), { recursive: true, force: true }),
+        undo: ({ input: { id } }) => removeWhole(imageFolder(host.directory, id)),
       },
       {
         name: 'register',
@@ -96,8 +98,9 @@ function makeImage<Input extends Target>(
 }
 
 /** VMs of every user read it, nobody changes it: linked disks depend on each of its bytes. */
-async function makeReadOnly(folder: string): Promise<void> {
+async function keepForGood(folder: string): Promise<void> {
   for (const name of await readdir(folder)) await chmod(join(folder, name), 0o444);
+  await syncTree(folder);
   await chmod(folder, 0o755);
 }
 
@@ -153,7 +156,7 @@ function imageDelete(host: ImageHost) {
       {
         name: 'delete-files',
         run: async ({ input: { id } }) => {
-          await rm(imageFolder(host.directory, id), { recursive: true, force: true });
+          await removeWhole(imageFolder(host.directory, id));
           return null;
         },
       },

@@ -7,6 +7,7 @@ import { chainOf, withChain } from '../chain/chain.ts';
 import { sealOf } from '../chain/seal.ts';
 import { rewriteCheckpointFiles } from '../checkpoint/checkpoint-files.ts';
 import { CheckpointRecord } from '../checkpoint/checkpoint-record.ts';
+import { removeWhole } from '../storage/whole-files.ts';
 import { makeVmFolder, removeVmFolders } from '../vm/vm-folders.ts';
 import { rewriteSettingsFile, type VmHost } from '../vm/vm-host.ts';
 import { SavedMemory } from '../vm/vm-record.ts';
@@ -81,7 +82,7 @@ export function vmRegister(host: VmHost) {
         undo: async ({ input }) => {
           // In place the files that were made for it go; a copy goes as a whole.
           for (const { to } of input.toConvert) {
-            await rm(host.directory.resolveInVm(input.settings.id, to), { force: true });
+            await removeWhole(host.directory.resolveInVm(input.settings.id, to));
           }
         },
       },

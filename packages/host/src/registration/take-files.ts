@@ -1,9 +1,10 @@
 /** Brings the files of a VM to where this host has its VMs, or leaves them where they lie. */
-import { chmod, chown, mkdir, readdir, rm } from 'node:fs/promises';
+import { chmod, chown, mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { VmSettings } from '@corral/api/schemas/vm-settings';
 import { copyDiskFile } from '@corral/image/copy/copy-disk-file';
 import { chainOf } from '../chain/chain.ts';
+import { makeWhole, removeWhole } from '../storage/whole-files.ts';
 import { exists, makeDisk } from '../vm/disk-files.ts';
 import type { VmHost } from '../vm/vm-host.ts';
 import { exportFileName } from './export-file.ts';
@@ -51,9 +52,10 @@ async function copyOne(
   progress: (file: string) => void,
 ): Promise<void> {
   progress(from);
-  await rm(to, { force: true });
-  await copyDiskFile(from, to, { signal });
-  await chmod(to, 0o600);
+  await makeWhole(to, async (part) => {
+    await copyDiskFile(from, part, { signal });
+    await chmod(part, 0o600);
+  });
 }
 
 /** Disks that no VM runs on become qcow2. Repeatable. */
@@ -111,6 +113,6 @@ async function ownTree(folder: string, uid: number | null): Promise<void> {
 
 /** What only the export needed, when it lies in place: its mark, and the disks that were converted. Repeatable. */
 export async function removeExportParts(folder: string, toConvert: readonly DiskToConvert[]): Promise<void> {
-  await rm(join(folder, exportFileName), { force: true });
-  for (const { from } of toConvert) await rm(join(folder, from), { force: true });
+  await removeWhole(join(folder, exportFileName));
+  for (const { from } of toConvert) await removeWhole(join(folder, from));
 }

@@ -2,10 +2,11 @@
  * The secrets of connections, in files that only the daemon's user can read (docs/formats/repository-connections.md):
  * what opens a repository, and what opens the store it lies in. They go into no record, operation, event or log.
  */
-import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { mkdir, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { RepositorySecret, StoreCredentials } from '@corral/api/schemas/repository';
 import { z } from 'zod';
+import { removeWhole, writeWhole } from '../storage/whole-files.ts';
 import { connectionErrors } from './errors.ts';
 
 export const Credentials = z.strictObject({
@@ -56,12 +57,12 @@ export class CredentialFiles {
   }
 
   async removePending(id: string, key: string): Promise<void> {
-    await rm(join(this.folderOf(id), pendingName(key)), { force: true });
+    await removeWhole(join(this.folderOf(id), pendingName(key)));
   }
 
   /** Repeatable. */
   async remove(id: string): Promise<void> {
-    await rm(this.folderOf(id), { recursive: true, force: true });
+    await removeWhole(this.folderOf(id));
   }
 
   /** Removes what belongs to no connection and to no operation: a daemon died before it had recorded either. */
@@ -76,17 +77,7 @@ export class CredentialFiles {
   async #write(id: string, name: string, value: object): Promise<void> {
     const folder = this.folderOf(id);
     await mkdir(folder, { recursive: true, mode: 0o700 });
-    const target = join(folder, name);
-    const next = `${target}.next`;
-    await rm(next, { force: true });
-    {
-      await using file = await open(next, 'wx', 0o600);
-      await file.writeFile(`${JSON.stringify(value)}\n`);
-      await file.sync();
-    }
-    await rename(next, target);
-    await using directory = await open(folder, 'r');
-    await directory.sync();
+    await writeWhole(join(folder, name), `${JSON.stringify(value)}\n`, 0o600);
   }
 
   async #read<T>(id: string, name: string, schema: z.ZodType<T>): Promise<T> {

@@ -1,7 +1,8 @@
 /** The files of a backup beside its disks, in the folder of a VM; owners and modes as vm.create makes them. */
-import { chmod, chown, constants, copyFile, mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import { chmod, chown, constants, copyFile, mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { HeldPoint } from '@corral/backup/point/held-point';
+import { makeWhole } from '../storage/whole-files.ts';
 import { machineFiles } from './point-machine.ts';
 
 /** Repeatable. @param folder that belongs to root: nobody else can have put a link there, `tpm` and below excepted */
@@ -15,11 +16,11 @@ export async function writeMachineFiles(
     const target = join(folder, path);
     await makeFolderOf(path, folder, uid);
     const content = await held.document(document, signal);
-    await rm(`${target}.part`, { force: true });
-    await writeFile(`${target}.part`, content, { mode: 0o600, flag: 'wx' });
-    if (kind === 'boot') await chmod(`${target}.part`, 0o640);
-    if (uid !== null) await chown(`${target}.part`, kind === 'boot' ? 0 : uid, uid);
-    await rename(`${target}.part`, target);
+    await makeWhole(target, async (part) => {
+      await writeFile(part, content, { mode: 0o600, flag: 'wx' });
+      if (kind === 'boot') await chmod(part, 0o640);
+      if (uid !== null) await chown(part, kind === 'boot' ? 0 : uid, uid);
+    });
   }
 }
 
@@ -34,9 +35,11 @@ export async function copyBootFiles(
     [boot.initrd, 'initrd'],
   ] as const) {
     const target = join(folder, 'boot', name);
-    await copyFile(source, target, constants.COPYFILE_FICLONE);
-    await chmod(target, 0o640);
-    if (uid !== null) await chown(target, 0, uid);
+    await makeWhole(target, async (part) => {
+      await copyFile(source, part, constants.COPYFILE_FICLONE);
+      await chmod(part, 0o640);
+      if (uid !== null) await chown(part, 0, uid);
+    });
   }
 }
 

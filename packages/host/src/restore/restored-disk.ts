@@ -1,12 +1,11 @@
 /** One disk of a backup into a file: sparse, whole or not at all, and told how far it is. */
-import { chmod, chown, rename, rm } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { chmod, chown } from 'node:fs/promises';
 import type { DiskSettings } from '@corral/api/schemas/vm-settings';
 import type { Disk, DiskFormat } from '@corral/disk/disk';
 import { driverOf } from '@corral/disk/drivers';
 import type { Progress } from '@corral/operation/operation';
+import { makeWhole } from '../storage/whole-files.ts';
 import { exists } from '../vm/disk-files.ts';
-import { syncFolder } from '../vm/settings-file.ts';
 import type { OpenSource, RestoreHost } from './restore-host.ts';
 
 export interface RestoredDisk {
@@ -32,9 +31,7 @@ export async function writeRestoredDisk(
 ): Promise<void> {
   if (await exists(path)) return;
   const { sizeBytes } = held.disk(name);
-  const part = `${path}.part`;
-  await rm(part, { force: true });
-  try {
+  await makeWhole(path, async (part) => {
     const target = await driverOf(format).create(part, {
       sizeBytes: roundToSector(sizeBytes, format),
       extendedL2: format === 'qcow2' ? true : undefined,
@@ -48,11 +45,7 @@ export async function writeRestoredDisk(
     }
     await chmod(part, 0o600);
     if (uid !== null) await chown(part, uid, uid);
-    await rename(part, path);
-    await syncFolder(dirname(path));
-  } finally {
-    await rm(part, { force: true });
-  }
+  });
 }
 
 /** What the file held before is nothing: zeros need not be written. */

@@ -1,9 +1,9 @@
 /** The file of an edge: two states, and the extents outside of which they are equal (docs/formats/changes.md). */
-import { mkdir, open, readFile, rename } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { crc32 } from 'node:zlib';
 import type { Range } from '@corral/disk/disk';
-import { syncFolder } from '@corral/disk/sync';
+import { writeWhole } from '../storage/whole-files.ts';
 import { trackingErrors } from './errors.ts';
 import { bytesOf } from './ranges.ts';
 
@@ -22,14 +22,7 @@ const checksumBytes = 4;
 /** Durable when it returns: whole under its name, or not there. */
 export async function writeExtentsFile(path: string, content: ExtentsFile): Promise<void> {
   await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-  const next = `${path}.next`;
-  {
-    await using file = await open(next, 'w', 0o600);
-    await file.writeFile(encodeExtents(content));
-    await file.sync();
-  }
-  await rename(next, path);
-  await syncFolder(dirname(path));
+  await writeWhole(path, encodeExtents(content), 0o600);
 }
 
 /** @throws tracking.extents-damaged */

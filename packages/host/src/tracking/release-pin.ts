@@ -1,12 +1,6 @@
-/**
- * Lets go of a pin. What was abandoned while it held the files (a checkpoint was applied or deleted, a disk removed) goes
- * with it: what it says of changes is saved first, since a reference point may stand on it.
- *
- *   save changes ─▶ delete files ─▶ record without the pin: each part is repeated if one of them is cut off
- */
-import { rm } from 'node:fs/promises';
 import type { ChainState } from '../chain/chain-records.ts';
 import { unheld } from '../checkpoint/layer-files.ts';
+import { removeWhole } from '../storage/whole-files.ts';
 import { pruneDiskFolder } from '../vm/vm-folders.ts';
 import type { VmHost } from '../vm/vm-host.ts';
 import { saveVanishing } from './save-changes.ts';
@@ -30,7 +24,7 @@ export async function releasePin(
     await using _files = await host.chains.pause(vmId);
     for (const path of unheld(without(await host.chainRecords.read(vmId)), doomed)) {
       const file = host.directory.resolveInVm(vmId, path);
-      await rm(file, { force: true });
+      await removeWhole(file);
       await pruneDiskFolder(path);
     }
   }

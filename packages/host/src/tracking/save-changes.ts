@@ -1,14 +1,10 @@
-/**
- * Writes down what changed between two states before a merge, or a deletion, makes it unreadable. Repeatable: what
- * is recorded is not read again, since a merge may have begun to write to the file that said it.
- */
-import { rm } from 'node:fs/promises';
 import { derivedId } from '@corral/core/ids';
 import type { Merge } from '../chain/chain.ts';
 import type { ChainRecords, ChainState } from '../chain/chain-records.ts';
 import { diskIdsOf, holdersOf } from '../chain/chain-records.ts';
 import { layerForest, sealedAbove } from '../chain/layer-forest.ts';
 import type { DataDirectory } from '../data-directory.ts';
+import { removeWhole } from '../storage/whole-files.ts';
 import type { EdgeRecord } from './edge-record.ts';
 import { readExtentsFile, writeExtentsFile } from './extents-file.ts';
 import { layerAllocation } from './layer-allocation.ts';
@@ -162,5 +158,5 @@ async function forget(
     gone = state.edges.filter(({ path }) => !paths.has(path));
     return { ...state, edges };
   });
-  for (const { path } of gone) await rm(host.directory.resolveInVm(vmId, path), { force: true });
+  for (const { path } of gone) await removeWhole(host.directory.resolveInVm(vmId, path));
 }

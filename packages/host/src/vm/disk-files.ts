@@ -4,8 +4,7 @@
  *
  * Every call of `qemu-img` names the format (invariant 5).
  */
-import { chmod, chown, open, rename, rm, stat } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { chmod, chown, rm, stat } from 'node:fs/promises';
 import type { DiskSettings } from '@corral/api/schemas/vm-settings';
 import type { Progress } from '@corral/disk/disk';
 import { driverOf } from '@corral/disk/drivers';
@@ -15,7 +14,7 @@ import { type CopyWay, copyDiskFile } from '@corral/image/copy/copy-disk-file';
 import { z } from 'zod';
 import { vmErrors } from '../errors.ts';
 import { runCommand } from '../process/run-command.ts';
-import { syncFolder } from './settings-file.ts';
+import { makeWhole } from '../storage/whole-files.ts';
 
 /** How a disk comes into being. Paths are absolute and were checked by whoever planned it. */
 export const DiskMaking = z.discriminatedUnion('kind', [
@@ -61,19 +60,12 @@ export async function makeDisk(
   options: MakeDiskOptions,
 ): Promise<DiskWay | null> {
   if (making.kind === 'device' || (await exists(path))) return null;
-  const part = `${path}.part`;
-  await rm(part, { force: true });
-  try {
+  return await makeWhole(path, async (part) => {
     const way = await fill(disk, part, making, options);
     await chmod(part, 0o600);
     if (options.uid !== null) await chown(part, options.uid, options.uid);
-    await sync(part);
-    await rename(part, path);
-    await syncFolder(dirname(path));
     return way;
-  } finally {
-    await rm(part, { force: true });
-  }
+  });
 }
 
 async function fill(
@@ -193,11 +185,6 @@ async function qemuImg(
   signal: AbortSignal,
 ): Promise<void> {
   await runCommand('qemu-img', [...options, ...paths], { signal, limitMs: copyLimitMs });
-}
-
-async function sync(path: string): Promise<void> {
-  await using file = await open(path, 'r');
-  await file.sync();
 }
 
 export async function exists(path: string): Promise<boolean> {

@@ -7,14 +7,13 @@
  */
 import { once } from 'node:events';
 import { createReadStream } from 'node:fs';
-import { chmod, open, rename, rm } from 'node:fs/promises';
+import { chmod, open, rm } from 'node:fs/promises';
 import { connect, createServer, type Socket } from 'node:net';
-import { dirname } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { crc32 } from 'node:zlib';
 import { isCorralError } from '@corral/core/errors';
 import type { QmpClient } from '@corral/qmp/qmp-client';
-import { syncFolder } from './settings-file.ts';
+import { makeWhole } from '../storage/whole-files.ts';
 
 export interface MemoryFile {
   readonly sizeBytes: number;
@@ -43,7 +42,6 @@ export interface SaveOptions extends StreamOptions {
  * On failure QEMU's migration is cancelled, the guest can go on, and no file is left.
  */
 export async function saveMemory(qmp: QmpClient, path: string, options: SaveOptions): Promise<MemoryFile> {
-  const part = `${path}.part`;
   await rm(options.socketPath, { force: true });
   const server = createServer({ pauseOnConnect: true });
   try {
@@ -57,17 +55,16 @@ export async function saveMemory(qmp: QmpClient, path: string, options: SaveOpti
     await options.beforeBegin?.();
     await qmp.execute('migrate', { uri: `unix:${options.qemuSocketPath}` });
     const [socket] = await connected;
-    const [written] = await Promise.all([receive(socket, part, options), options.onBegun?.()]);
-    await migrationCompleted(qmp, options.signal);
-    await rename(part, path);
-    await syncFolder(dirname(path));
-    return written;
+    return await makeWhole(path, async (part) => {
+      const [written] = await Promise.all([receive(socket, part, options), options.onBegun?.()]);
+      await migrationCompleted(qmp, options.signal);
+      return written;
+    });
   } catch (cause) {
     await cancelMigration(qmp);
     throw cause;
   } finally {
     server.close();
-    await rm(part, { force: true });
     await rm(options.socketPath, { force: true });
   }
 }

@@ -2,11 +2,12 @@
  * The folders of a VM: its home, in the data directory or on another volume, and those of single disks elsewhere
  * (docs/formats/volume.md). All are root's with the VM's group: its QEMU finds its files and can put none there.
  */
-import { chmod, chown, mkdir, readlink, rm, rmdir, symlink } from 'node:fs/promises';
+import { chmod, chown, mkdir, readlink, rmdir, symlink } from 'node:fs/promises';
 import { basename, dirname, isAbsolute, join } from 'node:path';
+import { syncFolder } from '@corral/disk/sync';
 import type { DataDirectory } from '../data-directory.ts';
+import { removeWhole } from '../storage/whole-files.ts';
 import type { Volumes } from '../volume/volumes.ts';
-import { syncFolder } from './settings-file.ts';
 
 interface Surroundings {
   readonly directory: DataDirectory;
@@ -56,12 +57,12 @@ export async function pruneDiskFolder(diskPath: string): Promise<void> {
  * they are not this host's to delete. Repeatable.
  */
 export async function removeVmFolders({ directory, volumes }: Surroundings, id: string): Promise<void> {
-  for (const folder of await volumes.foldersOf(id)) await rm(folder, { recursive: true, force: true });
+  for (const folder of await volumes.foldersOf(id)) await removeWhole(folder);
   const home = await volumes.linkedHome(id);
   // A VM that was registered in place lies in a folder of its own; those on volumes are gone by now.
-  if (home !== null && (await volumes.mayWriteTo(home))) await rm(home, { recursive: true, force: true });
+  if (home !== null && (await volumes.mayWriteTo(home))) await removeWhole(home);
   // Of a link only the link itself goes.
-  await rm(directory.vm(id).folder, { recursive: true, force: true });
+  await removeWhole(directory.vm(id).folder);
 }
 
 /**

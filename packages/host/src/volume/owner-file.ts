@@ -6,8 +6,8 @@ import { link, open, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Id, Timestamp } from '@corral/api/schemas/common';
 import { VolumeOwner } from '@corral/api/schemas/volume';
+import { syncFolder } from '@corral/disk/sync';
 import { z } from 'zod';
-import { syncFolder } from '../vm/settings-file.ts';
 import { volumeErrors } from './errors.ts';
 
 export const ownerFileName = 'corral-volume.json';

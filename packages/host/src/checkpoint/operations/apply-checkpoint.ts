@@ -1,14 +1,10 @@
-/**
- * checkpoint.apply: goes to a checkpoint, anywhere in the tree. Whatever can fail comes before the present is touched
- * (docs/design/0008-checkpoints.md, "Apply").
- */
-import { rm } from 'node:fs/promises';
 import { defineOperation } from '@corral/operation/operation';
 import { z } from 'zod';
 import { chainOf } from '../../chain/chain.ts';
 import { makeOverlays, removeOverlays } from '../../chain/fork.ts';
 import { brokenSeal } from '../../chain/seal.ts';
 import { checkpointErrors } from '../../errors.ts';
+import { removeWhole } from '../../storage/whole-files.ts';
 import { saveVanishing, withoutPresent } from '../../tracking/save-changes.ts';
 import { requireLegal, rewriteSettingsFile, type VmHost } from '../../vm/vm-host.ts';
 import type { VmRecord } from '../../vm/vm-record.ts';
@@ -158,7 +154,7 @@ async function switchTo(host: VmHost, input: CheckpointApplyInput, seed: string)
   const paths = checkpointPaths(host.directory, input.vmId, input.id);
   const { savedMemory } = host.directory.vm(input.vmId);
   if (checkpoint.memory) await linkMemory(paths.memory, savedMemory);
-  else await rm(savedMemory, { force: true });
+  else await removeWhole(savedMemory);
   await restoreMachineState(host.directory, vm, paths);
   const { generationId } = input;
   await host.chainRecords.change(input.vmId, (state) =>

@@ -2,17 +2,19 @@
  * checkpoint.export: a whole VM in a folder (docs/formats/checkpoint.md, "An export"). A pin keeps the files still while
  * they are read; the VM does what it wants meanwhile.
  */
-import { constants, copyFile, cp, mkdir, readdir, rm } from 'node:fs/promises';
+import { constants, copyFile, cp, mkdir, readdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { derivedId } from '@corral/core/ids';
+import { syncTree } from '@corral/disk/sync';
 import { defineOperation, type StepContext } from '@corral/operation/operation';
 import { z } from 'zod';
 import { chainOf } from '../../chain/chain.ts';
 import { checkpointErrors } from '../../errors.ts';
 import { type ExportFile, ExportFormat, exportFileName } from '../../registration/export-file.ts';
+import { removeWhole, writeWhole } from '../../storage/whole-files.ts';
 import { releasePin } from '../../tracking/release-pin.ts';
 import { exists } from '../../vm/disk-files.ts';
-import { syncFolder, writeFileAtomically, writeSettingsFile } from '../../vm/settings-file.ts';
+import { writeSettingsFile } from '../../vm/settings-file.ts';
 import type { VmHost } from '../../vm/vm-host.ts';
 import { subject } from '../../vm/vm-supervisor.ts';
 import { checkpointPaths } from '../checkpoint-files.ts';
@@ -64,7 +66,7 @@ export function checkpointExport(host: VmHost) {
           }
           return null;
         },
-        undo: ({ input }) => rm(input.directory, { recursive: true, force: true }),
+        undo: ({ input }) => removeWhole(input.directory),
       },
       {
         name: 'copy-disks',
@@ -84,7 +86,7 @@ export function checkpointExport(host: VmHost) {
           await publish(input, result('pin').checkpoint, result('copy-disks').disks);
           return null;
         },
-        undo: ({ input }) => rm(join(input.directory, exportFileName), { force: true }),
+        undo: ({ input }) => removeWhole(join(input.directory, exportFileName)),
       },
       {
         name: 'unpin',
@@ -233,6 +235,6 @@ async function publish(
     since: null,
   };
   await writeSettingsFile(join(directory, 'vm.json'), inside(checkpoint.settings));
-  await syncFolder(join(directory, 'disks'));
-  await writeFileAtomically(join(directory, exportFileName), `${JSON.stringify(file, null, 2)}\n`, 0o600);
+  await syncTree(directory);
+  await writeWhole(join(directory, exportFileName), `${JSON.stringify(file, null, 2)}\n`, 0o600);
 }

@@ -2,7 +2,7 @@
  * restore.files: disks of a backup into a directory of the host, in any format, with the settings beside them: as
  * qcow2 or raw it is a folder that `vm register` takes up.
  */
-import { mkdir, rm, rmdir } from 'node:fs/promises';
+import { mkdir, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { VmSettings } from '@corral/api/schemas/vm-settings';
 import { isCorralError } from '@corral/core/errors';
@@ -10,6 +10,7 @@ import { newId } from '@corral/core/ids';
 import { defineOperation, type StepContext } from '@corral/operation/operation';
 import { z } from 'zod';
 import { connectionTarget } from '../../repository/repository-host.ts';
+import { removeWhole } from '../../storage/whole-files.ts';
 import { exists } from '../../vm/disk-files.ts';
 import { writeSettingsFile } from '../../vm/settings-file.ts';
 import { restoreErrors } from '../errors.ts';
@@ -62,7 +63,7 @@ export function restoreFiles(restores: RestoreHost) {
           const check = result('check');
           // Before the check nothing was made, and what is there is somebody's.
           if (!check) return;
-          for (const path of pathsOf(input)) await rm(path, { recursive: true, force: true });
+          for (const path of pathsOf(input)) await removeWhole(path);
           for (const folder of [join(input.directory, 'disks'), ...(check.made ? [input.directory] : [])])
             await rmdir(folder).catch(onlyIfEmpty);
         },

@@ -11,6 +11,7 @@ import { z } from 'zod';
 import { deleteUnheld, layerPathsOf } from '../../checkpoint/layer-files.ts';
 import { restoreMachineState } from '../../checkpoint/machine-state.ts';
 import { connectionTarget } from '../../repository/repository-host.ts';
+import { removeWhole } from '../../storage/whole-files.ts';
 import { exists } from '../../vm/disk-files.ts';
 import { requireLegal, rewriteSettingsFile } from '../../vm/vm-host.ts';
 import { subject } from '../../vm/vm-supervisor.ts';
@@ -66,7 +67,7 @@ export function restoreInPlace(restores: RestoreHost) {
         run: async (context) => ({ writtenBytes: await writeDisks(restores, context) }),
         undo: async ({ input, result }) => {
           for (const { path } of result('plan')?.settings.disks ?? [])
-            await rm(host.directory.resolveInVm(input.vmId, path), { force: true });
+            await removeWhole(host.directory.resolveInVm(input.vmId, path));
         },
       },
       {

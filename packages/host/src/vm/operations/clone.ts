@@ -1,5 +1,5 @@
 /** vm.clone: a new VM with the content of one that does not run; new ids, addresses and generation id. */
-import { chmod, chown, rm, writeFile } from 'node:fs/promises';
+import { chmod, chown } from 'node:fs/promises';
 import { basename, resolve } from 'node:path';
 import { type DiskLayer, type DiskSettings, VmSettings } from '@corral/api/schemas/vm-settings';
 import { type CopyWay, copyDiskFile } from '@corral/image/copy/copy-disk-file';
@@ -7,6 +7,7 @@ import { defineOperation } from '@corral/operation/operation';
 import { z } from 'zod';
 import { chainOf, withChain } from '../../chain/chain.ts';
 import { sealOf } from '../../chain/seal.ts';
+import { makeWhole, writeWhole } from '../../storage/whole-files.ts';
 import { exists } from '../disk-files.ts';
 import { occupiedBytes } from '../disk-space.ts';
 import { writeSettingsFile } from '../settings-file.ts';
@@ -192,8 +193,7 @@ async function copySeed(
   const target = host.directory.resolveInVm(id, seed!);
   // Loaded when there is a seed: its YAML parser would take memory of every daemon.
   const { renewSeedImage } = await import('@corral/image/seed/seed-image');
-  await writeFile(target, await renewSeedImage(source, { instanceId: id, hostname }, signal));
-  await chmod(target, 0o600);
+  await writeWhole(target, await renewSeedImage(source, { instanceId: id, hostname }, signal), 0o600);
   if (uid !== null) await chown(target, uid, uid);
 }
 
@@ -207,11 +207,12 @@ async function copyOwned(
   uid: number | null,
   signal?: AbortSignal,
 ): Promise<CopyWay> {
-  await rm(target, { force: true });
-  const { way } = await copyDiskFile(source, target, { signal });
-  await chmod(target, 0o600);
-  if (uid !== null) await chown(target, uid, uid);
-  return way;
+  return await makeWhole(target, async (part) => {
+    const { way } = await copyDiskFile(source, part, { signal });
+    await chmod(part, 0o600);
+    if (uid !== null) await chown(part, uid, uid);
+    return way;
+  });
 }
 
 /** @throws volume.below-reserve when the copies would use up the reserve of a volume */

@@ -1,11 +1,12 @@
 /** vm.create: disks and settings are made first, the VM is seen by others when all is there. */
-import { chmod, chown, mkdir, rm, writeFile } from 'node:fs/promises';
+import { chmod, chown, mkdir } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { VmSettings } from '@corral/api/schemas/vm-settings';
 import { formatSize } from '@corral/core/units';
 import { copyDiskFile } from '@corral/image/copy/copy-disk-file';
 import { defineOperation } from '@corral/operation/operation';
 import { z } from 'zod';
+import { makeWhole, writeWhole } from '../../storage/whole-files.ts';
 import { DiskMaking, type DiskWay, makeDisk } from '../disk-files.ts';
 import { type PlannedDisk, requireRoom } from '../disk-space.ts';
 import { writeSettingsFile } from '../settings-file.ts';
@@ -146,7 +147,7 @@ async function fillFolder(
   for (const { source, target } of input.copies) await copyInto(source, join(folder, target), uid);
   if (input.seed !== null && settings.seed !== null) {
     const path = join(folder, settings.seed);
-    await writeFile(path, Buffer.from(input.seed, 'base64'), { mode: 0o640 });
+    await writeWhole(path, Buffer.from(input.seed, 'base64'), 0o640);
     if (uid !== null) await chown(path, 0, uid);
   }
   const copies: DiskCopy[] = [];
@@ -190,9 +191,9 @@ export async function tellCopies(
 
 async function copyInto(source: string, target: string, uid: number | null): Promise<void> {
   await mkdir(dirname(target), { recursive: true });
-  // A try before this one may have left it.
-  await rm(target, { force: true });
-  await copyDiskFile(source, target);
-  await chmod(target, 0o640);
-  if (uid !== null) await chown(target, 0, uid);
+  await makeWhole(target, async (part) => {
+    await copyDiskFile(source, part);
+    await chmod(part, 0o640);
+    if (uid !== null) await chown(part, 0, uid);
+  });
 }

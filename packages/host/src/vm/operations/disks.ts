@@ -1,5 +1,3 @@
-/** vm.disk-add and vm.disk-remove, of a VM that runs or does not. */
-import { rm } from 'node:fs/promises';
 import { type DiskLayer, DiskSettings } from '@corral/api/schemas/vm-settings';
 import { defineOperation } from '@corral/operation/operation';
 import { z } from 'zod';
@@ -10,6 +8,7 @@ import { orphanedBy } from '../../chain/layer-forest.ts';
 import { withDoomed } from '../../checkpoint/layer-files.ts';
 import { vmErrors } from '../../errors.ts';
 import { grantDevice, takeBackDevice } from '../../storage/grant-device.ts';
+import { removeWhole } from '../../storage/whole-files.ts';
 import { DiskMaking, makeDisk } from '../disk-files.ts';
 import { requireRoom } from '../disk-space.ts';
 import { plugDisk, unplugDisk } from '../hot-plug.ts';
@@ -66,7 +65,7 @@ export function vmDiskAdd(host: VmHost) {
         },
         undo: async ({ input }) => {
           if (input.disk.passThrough) return;
-          await rm(host.directory.resolveInVm(input.id, input.disk.path), { force: true });
+          await removeWhole(host.directory.resolveInVm(input.id, input.disk.path));
           await pruneDiskFolder(input.disk.path);
         },
       },
@@ -210,7 +209,7 @@ async function deleteLayers(host: VmHost, id: string, diskId: string, chain: Cha
   const paths = chain.filter(({ shared }) => !shared).map(({ path }) => path);
   const state = await host.chainRecords.change(id, (before) => withDoomed(before, paths));
   for (const { path } of orphanedBy(chain, holdersOf(state, diskId))) {
-    await rm(host.directory.resolveInVm(id, path), { force: true });
+    await removeWhole(host.directory.resolveInVm(id, path));
     await pruneDiskFolder(path);
   }
 }

@@ -1,6 +1,5 @@
 /** Operations that change whether and how a VM runs, but not what it is. */
 
-import { rm } from 'node:fs/promises';
 import { withLimit } from '@corral/core/abort';
 import { isCorralError } from '@corral/core/errors';
 import type { VmAction } from '@corral/core/vm-actions';
@@ -9,6 +8,7 @@ import type { QmpClient } from '@corral/qmp/qmp-client';
 import { z } from 'zod';
 import { vmErrors } from '../../errors.ts';
 import { followHostClock } from '../../guest/guest-clock.ts';
+import { removeWhole } from '../../storage/whole-files.ts';
 import { monitorOf, requireLegal, type VmHost } from '../vm-host.ts';
 import { subject } from '../vm-supervisor.ts';
 import type { VmTarget } from './start.ts';
@@ -200,7 +200,7 @@ export function vmDiscardSaved(host: VmHost): Operation<VmTarget> {
           const record = await host.records.get(input.id);
           if (attempt === 1) requireLegal(host, record, 'discard-saved' satisfies VmAction);
           await host.records.update(input.id, (current) => ({ ...current, saved: null }));
-          await rm(host.directory.vm(input.id).savedMemory, { force: true });
+          await removeWhole(host.directory.vm(input.id).savedMemory);
           await host.emit('vm.saved-discarded', subject(record));
           return null;
         },

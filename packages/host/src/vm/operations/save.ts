@@ -1,9 +1,8 @@
-/** vm.save: the memory goes to disk, then QEMU ends. Until the record says 'saved' the guest can go on. */
-import { rm } from 'node:fs/promises';
 import type { VmSettings } from '@corral/api/schemas/vm-settings';
 import { defineOperation } from '@corral/operation/operation';
 import { z } from 'zod';
 import { chainOf, withChain } from '../../chain/chain.ts';
+import { removeWhole } from '../../storage/whole-files.ts';
 import { saveMemory } from '../memory-stream.ts';
 import { monitorOf, requireLegal, type VmHost } from '../vm-host.ts';
 import type { SavedMemory } from '../vm-record.ts';
@@ -47,7 +46,7 @@ export function vmSave(host: VmHost) {
           );
         },
         undo: async ({ input, result }) => {
-          await rm(host.directory.vm(input.id).savedMemory, { force: true });
+          await removeWhole(host.directory.vm(input.id).savedMemory);
           await continueGuest(host, input.id, result('check')?.wasRunning ?? false);
         },
       },

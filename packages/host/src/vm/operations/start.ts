@@ -1,5 +1,3 @@
-/** vm.start: from off or from saved memory. Until the guest runs everything is taken back on failure. */
-import { rm } from 'node:fs/promises';
 import { isCorralError } from '@corral/core/errors';
 import { defineOperation } from '@corral/operation/operation';
 import type { QmpClient } from '@corral/qmp/qmp-client';
@@ -7,6 +5,7 @@ import { z } from 'zod';
 import { checkSeals } from '../../chain/check-seals.ts';
 import { vmErrors } from '../../errors.ts';
 import { followHostClock } from '../../guest/guest-clock.ts';
+import { removeWhole } from '../../storage/whole-files.ts';
 import { checkFiles, cleanUpRun, prepareRun, spawnQemu } from '../launch.ts';
 import { requireMemory } from '../memory-budget.ts';
 import { checkMemoryFile, restoreMemory } from '../memory-stream.ts';
@@ -107,7 +106,7 @@ export function vmStart(host: VmHost) {
       {
         name: 'delete-saved',
         run: async ({ input }) => {
-          await rm(host.directory.vm(input.id).savedMemory, { force: true });
+          await removeWhole(host.directory.vm(input.id).savedMemory);
           return null;
         },
       },
