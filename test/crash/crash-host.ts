@@ -7,7 +7,7 @@ import { TestHost } from '../support/test-host.ts';
 import { removeEverything } from './invariants.ts';
 
 /** Below the limit of a test, after which nobody would take the host away. */
-const limitMs = 90_000;
+const usualLimitMs = 90_000;
 
 export class CrashHost implements AsyncDisposable {
   readonly #start: () => Promise<TestHost>;
@@ -18,7 +18,7 @@ export class CrashHost implements AsyncDisposable {
   }
 
   /** Runs `work` on an empty host. One on which it failed is not used again. */
-  async use(work: (host: TestHost) => Promise<void>): Promise<void> {
+  async use(work: (host: TestHost) => Promise<void>, limitMs = usualLimitMs): Promise<void> {
     this.#host ??= await this.#start();
     const host = this.#host;
     try {

@@ -2,16 +2,11 @@
  * The same for VMs that are not at home in the data directory: their folder lies on a volume, behind a link, and one of
  * their disks on another.
  */
-import { after, describe, it } from 'node:test';
 import type { Client } from '@corral/api/client.gen';
 import { succeeded } from '../support/operations.ts';
-import { CrashHost } from './crash-host.ts';
-import { killDaemonAt } from './kill-daemon.ts';
+import { killDaemonAtEveryStepOf } from './kill-daemon-at-every-step.ts';
 import type { Scenario } from './scenarios.ts';
-import { all, crashPoints, nameOf, seed } from './steps.ts';
 import { addedVolume } from './volume-scenarios.ts';
-
-const limitMs = 120_000;
 
 const machine = {
   name: 'a',
@@ -39,13 +34,4 @@ const scenarios: Readonly<Record<string, Scenario>> = {
   'vm.disk-remove': { prepare: created, begin: (client) => client.vm.disk.remove('a', 'far') },
 };
 
-describe(`the daemon killed at every step, of a VM on volumes (seed ${seed})`, () => {
-  const crash = new CrashHost();
-  after(() => crash[Symbol.asyncDispose]());
-
-  for (const point of crashPoints(all, seed)) {
-    const scenario = scenarios[point.kind];
-    if (!scenario) continue;
-    it(nameOf(point), { timeout: limitMs }, () => crash.use((host) => killDaemonAt(host, point, scenario)));
-  }
-});
+killDaemonAtEveryStepOf('VMs on volumes', scenarios);

@@ -4,11 +4,11 @@
  */
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdir, mkdtemp, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { promisify } from 'node:util';
 import { defaultCacheDirectory } from '@corral/image/cache-directory';
+import { MountedFileSystem } from './file-systems.ts';
 
 const execute = promisify(execFile);
 
@@ -70,15 +70,15 @@ export async function debianGuest(progress: (text: string) => void): Promise<str
   progress('making a Debian guest with mmdebstrap');
   await mkdir(folder, { recursive: true });
   for (const old of await readdir(folder)) await rm(join(folder, old), { force: true });
-  const scratch = await mkdtemp(join(tmpdir(), 'corral-debian-'));
+  // dpkg syncs every file that it unpacks: in memory that costs nothing, and more than half of the time is saved.
+  await using scratch = await MountedFileSystem.mount('tmpfs', 2 * diskMiB * MiB);
   try {
-    const root = join(scratch, 'root');
-    await install(root, scratch);
+    const root = join(scratch.path, 'root');
+    await install(root, scratch.path);
     await writeDisk(root, `${path}.part`);
     await rename(`${path}.part`, path);
     return path;
   } finally {
-    await rm(scratch, { recursive: true, force: true });
     await rm(`${path}.part`, { force: true });
   }
 }
