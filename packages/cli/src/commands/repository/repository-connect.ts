@@ -13,15 +13,7 @@ import {
   storeCredentialsOf,
   storeLocksOption,
 } from './place-options.ts';
-import {
-  keepDaily,
-  keepHourly,
-  keepLast,
-  keepMonthly,
-  keepWeekly,
-  keepYearly,
-  rulesOf,
-} from './retention-options.ts';
+import { rulesOf, withKeepOptions } from './retention-options.ts';
 
 export const repositoryConnect: CommandDefinition = {
   description:
@@ -38,20 +30,16 @@ export const repositoryConnect: CommandDefinition = {
     },
   ],
   define: (command, context) => {
-    command
-      .argument('<name>', 'name for this host')
-      .option(...pathOption)
-      .option(...s3Option)
-      .option(...azureOption)
-      .option(...storeLocksOption)
-      .option(...passphraseOption)
-      .option(...keyFileOption)
-      .option(...keepLast)
-      .option(...keepHourly)
-      .option(...keepDaily)
-      .option(...keepWeekly)
-      .option(...keepMonthly)
-      .option(...keepYearly)
+    withKeepOptions(
+      command
+        .argument('<name>', 'name for this host')
+        .option(...pathOption)
+        .option(...s3Option)
+        .option(...azureOption)
+        .option(...storeLocksOption)
+        .option(...passphraseOption)
+        .option(...keyFileOption),
+    )
       .option(...noWait)
       .option(...waitLimit)
       .action(async (name, options) => {

@@ -13,15 +13,7 @@ import {
   storeCredentialsOf,
   storeLocksOption,
 } from './place-options.ts';
-import {
-  keepDaily,
-  keepHourly,
-  keepLast,
-  keepMonthly,
-  keepWeekly,
-  keepYearly,
-  rulesOf,
-} from './retention-options.ts';
+import { rulesOf, withKeepOptions } from './retention-options.ts';
 
 export const repositoryCreate: CommandDefinition = {
   description:
@@ -42,21 +34,17 @@ export const repositoryCreate: CommandDefinition = {
     },
   ],
   define: (command, context) => {
-    command
-      .argument('<name>', 'name for this host')
-      .option(...pathOption)
-      .option(...s3Option)
-      .option(...azureOption)
-      .option(...storeLocksOption)
-      .option(...passphraseOption)
-      .option(...keyFileOption)
-      .option('--key-name <name>', 'of the first key, for people; default: first')
-      .option(...keepLast)
-      .option(...keepHourly)
-      .option(...keepDaily)
-      .option(...keepWeekly)
-      .option(...keepMonthly)
-      .option(...keepYearly)
+    withKeepOptions(
+      command
+        .argument('<name>', 'name for this host')
+        .option(...pathOption)
+        .option(...s3Option)
+        .option(...azureOption)
+        .option(...storeLocksOption)
+        .option(...passphraseOption)
+        .option(...keyFileOption)
+        .option('--key-name <name>', 'of the first key, for people; default: first'),
+    )
       .option(...noWait)
       .option(...waitLimit)
       .action(async (name, options) => {

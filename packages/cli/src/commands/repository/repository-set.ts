@@ -3,15 +3,7 @@ import { say } from '../../output.ts';
 import { wholeNumber } from '../../parse/numbers.ts';
 import type { CommandDefinition } from '../../tree/command-tree.ts';
 import { noWait, waitLimit } from '../wait-options.ts';
-import {
-  keepDaily,
-  keepHourly,
-  keepLast,
-  keepMonthly,
-  keepWeekly,
-  keepYearly,
-  rulesOf,
-} from './retention-options.ts';
+import { rulesOf, withKeepOptions } from './retention-options.ts';
 
 export const repositorySet: CommandDefinition = {
   description:
@@ -25,14 +17,7 @@ export const repositorySet: CommandDefinition = {
     },
   ],
   define: (command, context) => {
-    command
-      .argument('<repository>', 'name or id')
-      .option(...keepLast)
-      .option(...keepHourly)
-      .option(...keepDaily)
-      .option(...keepWeekly)
-      .option(...keepMonthly)
-      .option(...keepYearly)
+    withKeepOptions(command.argument('<repository>', 'name or id'))
       .option('--keep-all', 'no rules')
       .option('--append-only', 'nothing is ever deleted again; for ever')
       .option(

@@ -1,4 +1,5 @@
 /** `--keep-last 3 --keep-daily 7 ...`: how many backups of each VM stay. */
+import type { Command, OptionValues } from '@commander-js/extra-typings';
 import type { RetentionRules } from '@corral/api/schemas/repository';
 import { wholeNumber } from '../../parse/numbers.ts';
 
@@ -6,12 +7,17 @@ function keep<const Flag extends string>(flag: Flag, help: string) {
   return [flag, help, wholeNumber('a number of backups', 1, 100_000)] as const;
 }
 
-export const keepLast = keep('--keep-last <count>', 'keep the newest ones');
-export const keepHourly = keep('--keep-hourly <count>', 'keep the last of each of so many hours');
-export const keepDaily = keep('--keep-daily <count>', 'keep the last of each of so many days');
-export const keepWeekly = keep('--keep-weekly <count>', 'keep the last of each of so many weeks');
-export const keepMonthly = keep('--keep-monthly <count>', 'keep the last of each of so many months');
-export const keepYearly = keep('--keep-yearly <count>', 'keep the last of each of so many years');
+export function withKeepOptions<Arguments extends unknown[], Options extends OptionValues>(
+  command: Command<Arguments, Options>,
+) {
+  return command
+    .option(...keep('--keep-last <count>', 'keep the newest ones'))
+    .option(...keep('--keep-hourly <count>', 'keep the last of each of so many hours'))
+    .option(...keep('--keep-daily <count>', 'keep the last of each of so many days'))
+    .option(...keep('--keep-weekly <count>', 'keep the last of each of so many weeks'))
+    .option(...keep('--keep-monthly <count>', 'keep the last of each of so many months'))
+    .option(...keep('--keep-yearly <count>', 'keep the last of each of so many years'));
+}
 
 export interface KeepChoice {
   readonly keepLast?: number | undefined;

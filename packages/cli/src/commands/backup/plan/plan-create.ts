@@ -1,14 +1,6 @@
 import { say } from '../../../output.ts';
 import type { CommandDefinition } from '../../../tree/command-tree.ts';
-import {
-  keepDaily,
-  keepHourly,
-  keepLast,
-  keepMonthly,
-  keepWeekly,
-  keepYearly,
-  rulesOf,
-} from '../../repository/retention-options.ts';
+import { rulesOf, withKeepOptions } from '../../repository/retention-options.ts';
 import { bandwidth, consistencyOption } from '../backup-options.ts';
 import { dailyAtOption, everyOption, requiredSchedule } from './schedule-options.ts';
 
@@ -26,36 +18,31 @@ export const planCreate: CommandDefinition = {
     },
   ],
   define: (command, context) => {
-    command
-      .argument('<new-name>', 'name of the plan')
-      .requiredOption('--repository <repository>', 'where to')
-      .option('--vm <vm...>', 'names or ids; default: every VM of the host')
-      .option(...everyOption)
-      .option(...dailyAtOption)
-      .addOption(consistencyOption())
-      .option(...bandwidth)
-      .option(...keepLast)
-      .option(...keepHourly)
-      .option(...keepDaily)
-      .option(...keepWeekly)
-      .option(...keepMonthly)
-      .option(...keepYearly)
-      .action(async (name, { repository, vm, every, dailyAt, consistency, bandwidth: rate, ...keep }) => {
-        const client = await context.client();
-        const retention = rulesOf(keep);
-        const plan = await client.plan.create(
-          {
-            name,
-            repository,
-            schedule: requiredSchedule(every, dailyAt),
-            ...(vm !== undefined && { vms: vm }),
-            ...(consistency !== undefined && { consistency }),
-            ...(rate !== undefined && { bytesPerSecond: rate }),
-            ...(retention !== undefined && { retention }),
-          },
-          context.call,
-        );
-        await say(context, plan, `Plan ${name} is created; it runs first at ${plan.nextRunAt}.`);
-      });
+    withKeepOptions(
+      command
+        .argument('<new-name>', 'name of the plan')
+        .requiredOption('--repository <repository>', 'where to')
+        .option('--vm <vm...>', 'names or ids; default: every VM of the host')
+        .option(...everyOption)
+        .option(...dailyAtOption)
+        .addOption(consistencyOption())
+        .option(...bandwidth),
+    ).action(async (name, { repository, vm, every, dailyAt, consistency, bandwidth: rate, ...keep }) => {
+      const client = await context.client();
+      const retention = rulesOf(keep);
+      const plan = await client.plan.create(
+        {
+          name,
+          repository,
+          schedule: requiredSchedule(every, dailyAt),
+          ...(vm !== undefined && { vms: vm }),
+          ...(consistency !== undefined && { consistency }),
+          ...(rate !== undefined && { bytesPerSecond: rate }),
+          ...(retention !== undefined && { retention }),
+        },
+        context.call,
+      );
+      await say(context, plan, `Plan ${name} is created; it runs first at ${plan.nextRunAt}.`);
+    });
   },
 };
