@@ -101,6 +101,20 @@ describe('an operation', { timeout: 10_000 }, () => {
     assert.deepEqual((await store.list('operation-lock/')).entries, []);
   });
 
+  test('can be struck in the midst of a step, where the step says so', async () => {
+    const points: string[] = [];
+    const work = definition({ run: ({ within }) => within() });
+    await using engine = await open(openMemoryStore(), [work], {
+      observer: ({ step, phase }) => {
+        points.push(`${step} ${phase}`);
+        if (phase === 'within') throw new Error('struck');
+      },
+    });
+    const ended = await engine.wait((await engine.start(work, 'web1')).id);
+    assert.deepEqual([ended.state, ended.error?.message], ['failed', 'Error: struck']);
+    assert.deepEqual(points.slice(0, 2), ['work before', 'work within']);
+  });
+
   test('refuses input that its definition refuses, and records nothing', async () => {
     const store = openMemoryStore();
     const work = definition({});

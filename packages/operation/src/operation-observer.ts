@@ -2,6 +2,7 @@
 
 export const stepPhases = [
   'before',
+  'within',
   'after-run',
   'after',
   'before-undo',
@@ -10,7 +11,8 @@ export const stepPhases = [
 ] as const;
 
 /**
- * `before`: recorded as begun, not yet run. `after-run`: run, not yet recorded as done. `after`: recorded, together
+ * `before`: recorded as begun, not yet run. `within`: where a step itself says so, because something beside Corral waits
+ * for it just then. `after-run`: run, not yet recorded as done. `after`: recorded, together
  * with the beginning of the next step. Likewise for its undo.
  */
 export type StepPhase = (typeof stepPhases)[number];

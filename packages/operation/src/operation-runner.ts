@@ -141,6 +141,7 @@ export class OperationRunner {
   ): StepContext<unknown, Record<string, unknown>> {
     return {
       ...this.#context(step, signal, progress),
+      within: () => this.#observe(step, 'within'),
       result: (name) => {
         const done = this.#record.execution.steps.find((each) => each.name === name && each.state === 'done');
         if (!done) throw operationErrors['no-result']({ step: name });

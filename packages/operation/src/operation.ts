@@ -104,11 +104,13 @@ export interface StepContext<Input, Results> {
   readonly attempt: number;
   /** Result of a step that is done. @throws operation.no-result when it is not */
   result<Name extends keyof Results & string>(name: Name): Results[Name];
+  /** Lets an observer look on, or strike, in the midst of the step (`within` of operation-observer.ts). */
+  within(): Promise<void>;
   /** Kept by the store at most once per interval, so it may be called for every block. Never fails. */
   progress(progress: Progress): void;
 }
 
-export interface UndoContext<Input, Results> extends Omit<StepContext<Input, Results>, 'result'> {
+export interface UndoContext<Input, Results> extends Omit<StepContext<Input, Results>, 'result' | 'within'> {
   /** Result of a step, or undefined when it did not come so far: the step being undone may be half-done. */
   result<Name extends keyof Results & string>(name: Name): Results[Name] | undefined;
   /** Why the operation is undone. */

@@ -1,4 +1,5 @@
 /** What faults of crash tests can do to a host beside killing its daemon. */
+import { once } from 'node:events';
 import type { DataDirectory } from '@corral/host/data-directory';
 import { killVmProcesses } from '@corral/host/vm/vm-processes';
 import type { VmRecords } from '@corral/host/vm/vm-record';
@@ -23,6 +24,8 @@ function actionsOn(directory: DataDirectory, records: VmRecords): FaultActions {
     'kill-qemu': killAll,
     /** Until it gets SIGCONT: whoever stopped it looks at what lies on disk at this very point. */
     'stop-daemon': () => void process.kill(process.pid, 'SIGSTOP'),
+    /** The operation alone stands still, and the daemon lives: until SIGUSR2. */
+    'hold-step': async () => void (await once(process, 'SIGUSR2')),
     'kill-both': async () => {
       await killAll();
       process.kill(process.pid, 'SIGKILL');

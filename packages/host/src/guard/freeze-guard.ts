@@ -120,6 +120,9 @@ export class FreezeGuard implements AsyncDisposable {
     });
     const gone = (cause: Error): void => {
       for (const { reject } of this.#messages.values()) reject(cause);
+      // Nobody bounds the freeze any more, and what is done meanwhile may take its time: the guest does not wait for it.
+      // Whoever thaws is told of a failure.
+      this.thaw().catch(() => undefined);
     };
     child.once('error', gone);
     child.once('close', () => gone(new Error('the guard has ended')));

@@ -6,7 +6,7 @@
  */
 import { VmSettings } from '@corral/api/schemas/vm-settings';
 import type { VmAction } from '@corral/core/vm-actions';
-import type { AnyStep } from '@corral/operation/operation';
+import type { AnyStep, StepContext } from '@corral/operation/operation';
 import { z } from 'zod';
 import type { ChainState } from '../chain/chain-records.ts';
 import {
@@ -99,9 +99,9 @@ export function forkSteps(host: VmHost, action: VmAction): AnyStep<ForkInput, Fo
     {
       name: 'fork',
       pivot: true,
-      run: async ({ input, result, signal }) => {
-        const outcome = await forkFrozen(host, input, result('make-overlays').overlays, signal);
-        await rewriteSettingsFile(host, input.vmId);
+      run: async (context) => {
+        const outcome = await forkFrozen(host, context, context.result('make-overlays').overlays);
+        await rewriteSettingsFile(host, context.input.vmId);
         return outcome;
       },
       // The undo of `record` takes back what can be taken back; what was switched stays, and is merged.
@@ -124,9 +124,8 @@ function forkable({ disks }: VmSettings): string[] {
 
 async function forkFrozen(
   host: VmHost,
-  input: ForkInput,
+  { input, signal, within }: StepContext<ForkInput, ForkResults>,
   overlays: readonly ForkOverlay[],
-  signal: AbortSignal,
 ): Promise<ForkResults['fork']> {
   const record = await host.records.get(input.vmId);
   const qmp = record.process ? await monitorOf(host, input.vmId, signal) : null;
@@ -137,6 +136,7 @@ async function forkFrozen(
     ...(input.consistency === null ? {} : { consistency: input.consistency }),
   };
   const { value: forkedAt, freeze } = await withFrozenGuest(host, input.vmId, options, async () => {
+    await within();
     if (qmp) await switchToOverlays(qmp, record.settings.name, overlays);
     return new Date().toISOString();
   });
