@@ -2,13 +2,18 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, rename, rm } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdtemp, readdir, rename, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { it } from 'node:test';
 import { promisify } from 'node:util';
 import type { Client } from '@corral/api/client.gen';
+import type { Operation } from '@corral/api/schemas/operation';
+import { DirectoryStore } from '@corral/backup/object-store/directory-store';
+import { Repository } from '@corral/backup/repository';
 import { connectedRepository } from '../support/backups.ts';
+import { MountedFileSystem } from '../support/file-systems.ts';
 import { OffVm } from '../support/off-vm.ts';
 import { ended, eventually, succeeded } from '../support/operations.ts';
 import { TestHost } from '../support/test-host.ts';
@@ -27,18 +32,13 @@ it('a target that is gone in the middle costs that backup alone: the next one is
   await vm.write(0, randomBytes(MiB));
 
   const begun = await client.backup.run('a', { repository: 'vault', bytesPerSecond: 512 * 1024 });
-  await eventually(
-    'it reads',
-    () => client.operation.show(begun.id),
-    ({ progress }) => progress?.message === 'reading',
-  );
+  await isReading(client, begun);
   await rename(place, `${place}.gone`);
   const { state, error } = await ended(client, begun);
-  assert.deepEqual([state, error !== null], ['failed', true]);
+  assert.deepEqual([state, error?.code], ['failed', 'repository.place-changed']);
   await failureIsTold(client, 'a');
   await assert.rejects(vm.backUp());
-  // What the one that was under way still made there is nothing.
-  await rm(place, { recursive: true, force: true });
+  assert.ok(!existsSync(place), 'nobody made it again');
   await rename(`${place}.gone`, place);
 
   const next = await vm.backUp();
@@ -49,6 +49,36 @@ it('a target that is gone in the middle costs that backup alone: the next one is
     async () => vm.files,
     (files) => files.length <= 2,
   );
+});
+
+it('a target that is unmounted in the middle: nothing goes below its mount point, and mounted again it goes on', async () => {
+  await using target = await MountedFileSystem.mount('ext4', 32 * MiB);
+  await using host = await TestHost.start();
+  const { client } = host;
+  const place = { kind: 'directory', path: target.path } as const;
+  const secret = { passphrase: 'correct horse battery' };
+  await succeeded(client, client.repository.create({ name: 'vault', place, secret }));
+  const vm = await OffVm.create(host, 'a', 8 * MiB);
+  await vm.write(0, randomBytes(4 * MiB));
+  const first = await vm.backUp();
+  await vm.write(0, randomBytes(MiB));
+
+  const begun = await client.backup.run('a', { repository: 'vault', bytesPerSecond: 512 * 1024 });
+  await isReading(client, begun);
+  await target.detach();
+  const { state, error } = await ended(client, begun);
+  assert.deepEqual([state, error?.code], ['failed', 'repository.place-changed']);
+  await assert.rejects(vm.backUp(), /holds no repository.*see that this is mounted/);
+  assert.deepEqual(await readdir(target.path), []);
+  // Somebody takes the bare folder for a new place.
+  await (await Repository.create(new DirectoryStore(target.path), { secret })).close();
+  await assert.rejects(vm.backUp(), /another repository than the one that was connected as "vault"/);
+
+  await target.attach();
+  const next = await vm.backUp();
+  assert.equal(next.base, first.id);
+  assert.ok(next.disks[0]!.readBytes <= MiB, `${next.disks[0]!.readBytes} bytes`);
+  await succeeded(client, client.repository.check('vault', { readData: true }));
 });
 
 it('a target that is full is told, and what is there stays whole', async () => {
@@ -126,6 +156,14 @@ it('what cannot be backed up is refused before anything starts, with the reason 
     'the pause, and nothing else, was begun',
   );
 });
+
+async function isReading(client: Client, { id }: Operation): Promise<void> {
+  await eventually(
+    'it reads',
+    () => client.operation.show(id),
+    ({ progress }) => progress?.message === 'reading',
+  );
+}
 
 async function failureIsTold(client: Client, vm: string): Promise<void> {
   const { items } = await client.event.list({ type: 'vm.backup-failed' });

@@ -43,6 +43,16 @@ export class MountedFileSystem implements AsyncDisposable {
     }
   }
 
+  /** The mount point is a bare folder from now on; whoever has something open in the file system keeps that. */
+  async detach(): Promise<void> {
+    await execute('umount', ['--lazy', this.path]);
+  }
+
+  /** What was detached is there again. */
+  async attach(): Promise<void> {
+    await execute('mount', ['-o', 'loop', join(this.#folder, 'file'), this.path]);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await execute('umount', [this.path]);
     await rm(this.#folder, { recursive: true, force: true });

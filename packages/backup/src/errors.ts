@@ -1,11 +1,12 @@
 /** Errors of the backup repository. What damages or forges data has a code of its own; nothing is repaired in passing. */
-import { defineErrors, error } from '@corral/core/errors';
+import { type CorralError, defineErrors, error, isCorralError } from '@corral/core/errors';
 
 export const repositoryErrors = defineErrors('repository', {
   'not-found': error<{ place: string }>(
     404,
     'No repository there',
-    (p) => `${p.place} holds no repository. Check the place, or create one there.`,
+    (p) =>
+      `${p.place} holds no repository. If it lies on a file system of its own, see that this is mounted; else check the place, or create one there.`,
   ),
   exists: error<{ place: string }>(
     409,
@@ -140,6 +141,12 @@ export const repositoryErrors = defineErrors('repository', {
     'The object store failed',
     (p) => `${p.place}: ${p.action} failed: ${p.reason}.`,
   ),
+  'place-changed': error<{ place: string }>(
+    502,
+    'The repository is gone from its place',
+    (p) =>
+      `The repository that was opened in ${p.place} does not lie there any more; nothing was written to what stands there now. Mount its file system again, or bring it back, and begin anew.`,
+  ),
   'unsupported-name': error<{ place: string; reason: string }>(
     400,
     'Not a place for a repository',
@@ -155,6 +162,14 @@ export const repositoryErrors = defineErrors('repository', {
 const lossCodes: readonly string[] = ['object-damaged', 'object-missing', 'blob-missing'].map(
   (key) => `repository.${key}`,
 );
+
+/** Whether an error says that the store cannot be reached just now, and nothing of what it holds. */
+export function isUnreachable(cause: unknown): cause is CorralError {
+  return (
+    isCorralError(cause, repositoryErrors.store.code) ||
+    isCorralError(cause, repositoryErrors['place-changed'].code)
+  );
+}
 
 /** Whether an error says that data is lost or moved, and not that the store cannot be reached. */
 export function isLoss(cause: unknown): boolean {

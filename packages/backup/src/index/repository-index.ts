@@ -5,7 +5,7 @@
  */
 import { type RepositoryKeys, uuidText } from '../crypto/keys.ts';
 import { sessionOfHeader } from '../crypto/sealer.ts';
-import { repositoryErrors } from '../errors.ts';
+import { isUnreachable, repositoryErrors } from '../errors.ts';
 import { listAll, type ObjectEntry, type ObjectStore } from '../object-store/object-store.ts';
 import { idBytes } from '../pack/blob.ts';
 import type { RepositoryState } from '../state/state.ts';
@@ -115,7 +115,7 @@ export class RepositoryIndex {
     } catch (cause) {
       // A damaged segment hides blobs but harms no others: writers store them again, readers name what they miss.
       if (!(cause instanceof Error) || !('code' in cause)) throw cause;
-      if (cause.code === repositoryErrors.store.code) throw cause;
+      if (isUnreachable(cause)) throw cause;
       this.damaged.set(name, cause);
     }
   }

@@ -5,13 +5,29 @@
  * atomic on NFS too), sync the folder, unlink the temporary name. Readers never see half an object.
  * The directory may be hostile: names come from listings only if they match the format's patterns, links
  * are not followed, and nothing but a regular file is opened for reading.
+ * It may vanish while it is used, when its file system is unmounted: it is held open and reached through its descriptor,
+ * so nothing goes below the bare mount point, and nothing is put any more once its path leads elsewhere. Reads go on in
+ * the directory that is held, or, where that fails, in the same repository at the path.
  */
 
 import { randomUUID } from 'node:crypto';
-import { constants } from 'node:fs';
-import { type FileHandle, link, lstat, mkdir, open, opendir, unlink } from 'node:fs/promises';
+import { type FileHandle, lstat, open, opendir, unlink } from 'node:fs/promises';
 import path from 'node:path';
+import { isCorralError } from '@corral/core/errors';
 import { repositoryErrors } from '../errors.ts';
+import { HeldDirectory, withoutDescriptors } from './held-directory.ts';
+import {
+  fill,
+  hasCode,
+  ignoreMissing,
+  makeFolder,
+  openRegular,
+  publish,
+  readRange,
+  readRegular,
+  syncFolder,
+  writeFile,
+} from './object-files.ts';
 import {
   checkObjectName,
   isObjectName,
@@ -32,6 +48,13 @@ export class DirectoryStore implements ObjectStore {
   readonly #root: string;
   readonly #knownFolders = new Set<string>();
   readonly #open = new Map<string, Promise<FileHandle>>();
+  #held: Promise<HeldDirectory> | undefined;
+  readonly #lost: HeldDirectory[] = [];
+  readonly #writing = new Set<Promise<unknown>>();
+  /** The object `config` as it was first read: tells this repository from others. */
+  #config: Buffer | undefined;
+  /** It was found again at its path. What was put before may not be in it: only whoever begins anew may put. */
+  #wasLost = false;
 
   constructor(root: string) {
     this.#root = path.resolve(root);
@@ -41,63 +64,119 @@ export class DirectoryStore implements ObjectStore {
   async put(name: string, content: Uint8Array, options: PutOptions = {}): Promise<'stored' | 'exists'> {
     checkObjectName(name);
     options.signal?.throwIfAborted();
-    try {
-      await this.#ensureFolder(temporaryFolder);
-      await this.#ensureFolder(path.posix.dirname(name));
-      const temporary = path.join(this.#root, temporaryFolder, randomUUID());
+    return await this.#write(`put ${name}`, async () => {
+      const held = await this.#makeAndHold();
+      if (this.#wasLost || !(await held.isInPlace())) throw this.#placeChanged();
+      await this.#ensureFolder(held, temporaryFolder);
+      await this.#ensureFolder(held, path.posix.dirname(name));
+      const temporary = held.pathOf(`${temporaryFolder}/${randomUUID()}`);
       try {
         await writeFile(temporary, content, isShortLived(name));
-        return await this.#publish(temporary, name);
+        return await publish(temporary, held.pathOf(name), isShortLived(name));
       } finally {
         await unlink(temporary).catch(ignoreMissing);
       }
-    } catch (cause) {
-      throw this.#failed(`put ${name}`, cause);
-    }
+    });
   }
 
-  async #publish(temporary: string, name: string): Promise<'stored' | 'exists'> {
-    const target = path.join(this.#root, name);
+  /** While it is under way no descriptor is closed: its number would be that of the next file which somebody opens. */
+  async #write<T>(action: string, work: () => Promise<T>): Promise<T> {
+    const writing = work();
+    this.#writing.add(writing);
     try {
-      await link(temporary, target);
+      return await writing;
     } catch (cause) {
-      if (!hasCode(cause, 'EEXIST')) throw cause;
-      // A retransmitted NFS request may report EEXIST for the link it made itself: two names tell (link(2), Notes).
-      const [ours, theirs] = await Promise.all([lstat(temporary), lstat(target)]);
-      if (ours.ino !== theirs.ino || ours.dev !== theirs.dev) return 'exists';
+      throw this.#failed(action, cause);
+    } finally {
+      this.#writing.delete(writing);
     }
-    if (!isShortLived(name)) await syncFolder(path.dirname(target));
-    return 'stored';
   }
 
   async read(name: string, range?: ReadRange, signal?: AbortSignal): Promise<Buffer> {
     checkObjectName(name);
     signal?.throwIfAborted();
-    try {
-      if (range && isReadInPieces(name)) return await readRange(await this.#keepOpen(name), range);
-      await using handle = await openRegular(path.join(this.#root, name));
-      return await readRange(handle, range ?? { offset: 0, length: (await handle.stat()).size });
-    } catch (cause) {
-      if (hasCode(cause, 'ENOENT')) throw repositoryErrors['object-missing']({ name }, { cause });
-      throw this.#failed(`read ${name}`, cause);
-    }
+    const content = await this.#reading(name, async (held) => {
+      if (range && isReadInPieces(name)) return await readRange(await this.#keepOpen(held, name), range);
+      return await readRegular(held.pathOf(name), range);
+    });
+    if (name === 'config') this.#config ??= content;
+    return content;
   }
 
   async readInto(name: string, offset: number, target: Buffer, signal?: AbortSignal): Promise<number> {
     checkObjectName(name);
     signal?.throwIfAborted();
+    return await this.#reading(
+      name,
+      async (held) => await fill(await this.#keepOpen(held, name), offset, target),
+    );
+  }
+
+  /** @throws repository.object-missing, repository.place-changed, repository.store */
+  async #reading<T>(name: string, read: (held: HeldDirectory) => Promise<T>): Promise<T> {
     try {
-      return await fill(await this.#keepOpen(name), offset, target);
+      const held = await this.#hold();
+      try {
+        return await read(held);
+      } catch (cause) {
+        if (await held.isInPlace()) throw cause;
+        if (await this.#findAgain(held)) return await read(await this.#hold());
+        throw this.#placeChanged(cause);
+      }
     } catch (cause) {
       if (hasCode(cause, 'ENOENT')) throw repositoryErrors['object-missing']({ name }, { cause });
       throw this.#failed(`read ${name}`, cause);
     }
   }
 
-  async #keepOpen(name: string): Promise<FileHandle> {
+  /** Takes the directory at the path instead of one that cannot be read any more, if the same repository lies there. */
+  async #findAgain(lost: HeldDirectory): Promise<boolean> {
+    if ((await this.#hold()) !== lost) return true;
+    const known = this.#config;
+    const found = known && (await HeldDirectory.open(this.#root).catch(ignoreMissing));
+    if (!found) return false;
+    const range = { offset: 0, length: known.length + 1 };
+    const config = await readRegular(found.pathOf('config'), range).catch(ignoreMissing);
+    const isSame = config?.equals(known);
+    const isFirst = (await this.#hold()) === lost;
+    if (!isSame || !isFirst) {
+      await found.close();
+      return !isFirst;
+    }
+    this.#wasLost = true;
+    this.#lost.push(lost);
+    this.#held = Promise.resolve(found);
+    this.#knownFolders.clear();
+    await this.#releaseAll();
+    return true;
+  }
+
+  /** @throws the system's error when it is not there */
+  #hold(): Promise<HeldDirectory> {
+    if (this.#held) return this.#held;
+    const holding = HeldDirectory.open(this.#root);
+    this.#held = holding;
+    holding.catch(() => {
+      if (this.#held === holding) this.#held = undefined;
+    });
+    return holding;
+  }
+
+  /** Only before anything of it was held: one that vanished is not made again. */
+  async #makeAndHold(): Promise<HeldDirectory> {
+    try {
+      return await this.#hold();
+    } catch (cause) {
+      if (!hasCode(cause, 'ENOENT')) throw cause;
+      await makeFolder(this.#root);
+      return await this.#hold();
+    }
+  }
+
+  async #keepOpen(held: HeldDirectory, name: string): Promise<FileHandle> {
     const known = this.#open.get(name);
     if (known) return await known;
-    const opening = openRegular(path.join(this.#root, name));
+    const opening = openRegular(held.pathOf(name));
     this.#open.set(name, opening);
     opening.catch(() => this.#open.delete(name));
     const oldest = this.#open.keys().next().value;
@@ -112,58 +191,61 @@ export class DirectoryStore implements ObjectStore {
     await (await handle?.catch(() => undefined))?.close();
   }
 
+  async #releaseAll(): Promise<void> {
+    await Promise.all([...this.#open.keys()].map((name) => this.#release(name)));
+  }
+
   async *list(prefix: string, signal?: AbortSignal): AsyncIterable<ObjectEntry> {
-    for await (const relative of this.#files(prefix.replace(/\/$/, ''), 3, signal)) {
+    for await (const { relative, absolute } of this.#files(prefix.replace(/\/$/, ''), 3, signal)) {
       if (!isObjectName(relative)) continue;
-      const stat = await lstat(path.join(this.#root, relative)).catch(ignoreMissing);
+      const stat = await lstat(absolute).catch(ignoreMissing);
       if (stat?.isFile()) yield { name: relative, sizeBytes: stat.size, modifiedAt: stat.mtimeMs };
     }
   }
 
   async listForeign(limit: number, signal?: AbortSignal): Promise<string[]> {
     const foreign: string[] = [];
-    for await (const relative of this.#files('', 4, signal, foreign)) {
+    for await (const { relative } of this.#files('', 4, signal, foreign)) {
       if (foreign.length >= limit) break;
       if (!isObjectName(relative) && !relative.startsWith(`${temporaryFolder}/`)) foreign.push(relative);
     }
     return foreign.slice(0, limit);
   }
 
-  /** Regular files below `folder`, at most `depth` folders deep. What is neither file nor folder goes to `odd`. */
-  async *#files(folder: string, depth: number, signal?: AbortSignal, odd?: string[]): AsyncIterable<string> {
-    signal?.throwIfAborted();
-    const absolute = path.join(this.#root, folder);
-    const own = await lstat(absolute).catch(ignoreMissing);
-    if (!own) return;
-    // A link in the place of a folder could point anywhere; only the root itself may be one.
-    if (folder !== '' && !own.isDirectory()) return;
-    const directory = await opendir(absolute, { bufferSize: 1024 });
-    for await (const entry of directory) {
-      const relative = folder === '' ? entry.name : `${folder}/${entry.name}`;
-      if (entry.isFile()) yield relative;
-      else if (entry.isDirectory() && depth > 0) yield* this.#files(relative, depth - 1, signal, odd);
-      else odd?.push(relative);
+  async *#files(
+    folder: string,
+    depth: number,
+    signal?: AbortSignal,
+    odd?: string[],
+  ): AsyncIterable<FoundFile> {
+    try {
+      const held = await this.#hold().catch(ignoreMissing);
+      if (held) yield* filesBelow(held, folder, depth, signal, odd);
+    } catch (cause) {
+      signal?.throwIfAborted();
+      throw this.#failed(`list ${folder}`, cause);
     }
   }
 
   async delete(name: string, signal?: AbortSignal): Promise<void> {
     checkObjectName(name);
     signal?.throwIfAborted();
-    try {
+    await this.#write(`delete ${name}`, async () => {
       await this.#release(name);
-      const target = path.join(this.#root, name);
-      await unlink(target).catch(ignoreMissing);
-      if (!isShortLived(name)) await syncFolder(path.dirname(target)).catch(ignoreMissing);
-    } catch (cause) {
-      throw this.#failed(`delete ${name}`, cause);
-    }
+      const held = await this.#hold().catch(ignoreMissing);
+      if (!held) return;
+      await unlink(held.pathOf(name)).catch(ignoreMissing);
+      if (isShortLived(name)) return;
+      await syncFolder(held.pathOf(path.posix.dirname(name))).catch(ignoreMissing);
+    });
   }
 
   /** A file's time as the file system gives it: on NFS that is the server's clock. */
   async now(): Promise<number> {
-    try {
-      await this.#ensureFolder(temporaryFolder);
-      const probe = path.join(this.#root, temporaryFolder, randomUUID());
+    return await this.#write('read the clock', async () => {
+      const held = await this.#makeAndHold();
+      await this.#ensureFolder(held, temporaryFolder);
+      const probe = held.pathOf(`${temporaryFolder}/${randomUUID()}`);
       try {
         await using handle = await open(probe, 'wx', 0o600);
         await handle.write('.');
@@ -171,9 +253,7 @@ export class DirectoryStore implements ObjectStore {
       } finally {
         await unlink(probe).catch(ignoreMissing);
       }
-    } catch (cause) {
-      throw this.#failed('read the clock', cause);
-    }
+    });
   }
 
   async retain(name: string): Promise<void> {
@@ -183,32 +263,70 @@ export class DirectoryStore implements ObjectStore {
   /** Removes temporary files of writers that died, when they are a day old by the store's clock. */
   async tidy(): Promise<void> {
     const now = await this.now();
-    for await (const relative of this.#files(temporaryFolder, 0)) {
-      const absolute = path.join(this.#root, relative);
-      const stat = await lstat(absolute).catch(ignoreMissing);
-      if (!stat || now - stat.mtimeMs < temporaryMaxAgeMs) continue;
-      await unlink(absolute).catch(ignoreMissing);
-    }
+    await this.#write('tidy', async () => {
+      for await (const { absolute } of this.#files(temporaryFolder, 0)) {
+        const stat = await lstat(absolute).catch(ignoreMissing);
+        if (!stat || now - stat.mtimeMs < temporaryMaxAgeMs) continue;
+        await unlink(absolute).catch(ignoreMissing);
+      }
+    });
   }
 
   async close(): Promise<void> {
-    await Promise.all([...this.#open.keys()].map((name) => this.#release(name)));
+    const held = await this.#held?.catch(ignoreMissing);
+    this.#held = undefined;
+    this.#wasLost = false;
+    await this.#releaseAll();
+    const directories = [...(held ? [held] : []), ...this.#lost.splice(0)];
+    const closeAll = () => Promise.all(directories.map((directory) => directory.close()));
+    if (this.#writing.size === 0) await closeAll();
+    // A write that hangs keeps nobody waiting who was cancelled.
+    else void Promise.allSettled(this.#writing).then(closeAll);
   }
 
-  async #ensureFolder(folder: string): Promise<void> {
+  async #ensureFolder(held: HeldDirectory, folder: string): Promise<void> {
     if (this.#knownFolders.has(folder)) return;
-    const absolute = path.join(this.#root, folder);
-    const first = await mkdir(absolute, { recursive: true, mode: 0o700 });
-    // A new folder's own entry must last as long as the objects in it.
-    if (first) await syncFolder(path.dirname(first));
-    if (first) await syncFolder(path.dirname(absolute));
+    await makeFolder(held.pathOf(folder));
     this.#knownFolders.add(folder);
   }
 
+  #placeChanged(cause?: unknown): Error {
+    return repositoryErrors['place-changed']({ place: this.place }, { cause });
+  }
+
   #failed(action: string, cause: unknown): Error {
-    if (cause instanceof Error && cause.name === 'AbortError') return cause;
-    const reason = cause instanceof Error ? cause.message : String(cause);
+    if (cause instanceof Error && (cause.name === 'AbortError' || isCorralError(cause))) return cause;
+    const text = cause instanceof Error ? cause.message : String(cause);
+    const reason = withoutDescriptors(text, this.place);
     return repositoryErrors.store({ place: this.place, action, reason }, { cause });
+  }
+}
+
+interface FoundFile {
+  /** To the store's directory. */
+  readonly relative: string;
+  /** While the directory is held. */
+  readonly absolute: string;
+}
+
+/** Regular files below `folder`, at most `depth` folders deep. What is neither file nor folder goes to `odd`. */
+async function* filesBelow(
+  held: HeldDirectory,
+  folder: string,
+  depth: number,
+  signal?: AbortSignal,
+  odd?: string[],
+): AsyncIterable<FoundFile> {
+  signal?.throwIfAborted();
+  const own = await lstat(held.pathOf(folder)).catch(ignoreMissing);
+  // A link in the place of a folder could point anywhere; only the root itself may be one.
+  if (!own || (folder !== '' && !own.isDirectory())) return;
+  const directory = await opendir(held.pathOf(folder), { bufferSize: 1024 });
+  for await (const entry of directory) {
+    const relative = folder === '' ? entry.name : `${folder}/${entry.name}`;
+    if (entry.isFile()) yield { relative, absolute: held.pathOf(relative) };
+    else if (entry.isDirectory() && depth > 0) yield* filesBelow(held, relative, depth - 1, signal, odd);
+    else odd?.push(relative);
   }
 }
 
@@ -217,53 +335,6 @@ function isShortLived(name: string): boolean {
   return name.startsWith('sessions/');
 }
 
-async function writeFile(file: string, content: Uint8Array, mayBeLost: boolean): Promise<void> {
-  await using handle = await open(file, 'wx', 0o400);
-  for (let done = 0; done < content.length; ) {
-    done += (await handle.write(content, done, content.length - done)).bytesWritten;
-  }
-  if (!mayBeLost) await handle.sync();
-}
-
-/** O_NONBLOCK: a FIFO planted in the directory must not make a reader wait for ever. */
-async function openRegular(file: string): Promise<FileHandle> {
-  const handle = await open(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
-  if ((await handle.stat()).isFile()) return handle;
-  await handle.close();
-  throw new Error('not a regular file');
-}
-
 function isReadInPieces(name: string): boolean {
   return name.startsWith('index/') || name.startsWith('packs/');
-}
-
-async function readRange(handle: FileHandle, range: ReadRange): Promise<Buffer> {
-  const { size } = await handle.stat();
-  const buffer = Buffer.allocUnsafe(Math.max(0, Math.min(range.length, size - range.offset)));
-  return buffer.subarray(0, await fill(handle, range.offset, buffer));
-}
-
-/** Reads until `target` is full or the file ends. */
-async function fill(handle: FileHandle, offset: number, target: Buffer): Promise<number> {
-  let done = 0;
-  while (done < target.length) {
-    const { bytesRead } = await handle.read(target, done, target.length - done, offset + done);
-    if (bytesRead === 0) break;
-    done += bytesRead;
-  }
-  return done;
-}
-
-async function syncFolder(folder: string): Promise<void> {
-  await using handle = await open(folder, constants.O_RDONLY | constants.O_DIRECTORY);
-  await handle.sync();
-}
-
-function hasCode(cause: unknown, code: string): boolean {
-  return cause instanceof Error && 'code' in cause && cause.code === code;
-}
-
-/** Another host may have removed the same file: that it is gone is what was wanted. */
-function ignoreMissing(cause: unknown): undefined {
-  if (!hasCode(cause, 'ENOENT')) throw cause;
 }

@@ -8,7 +8,7 @@ import { withLimit } from '@corral/core/abort';
 import { isCorralError } from '@corral/core/errors';
 import { newId } from '@corral/core/ids';
 import { type RepositoryKeys, uuidBytes } from '../crypto/keys.ts';
-import { repositoryErrors } from '../errors.ts';
+import { isUnreachable, repositoryErrors } from '../errors.ts';
 import { openDocument, sealDocument } from '../format/document.ts';
 import { Fields } from '../format/fields.ts';
 import { listAll, type ObjectEntry, type ObjectStore } from '../object-store/object-store.ts';
@@ -111,9 +111,7 @@ export class Session {
           await this.#store.delete(name, signal);
       });
     } catch (cause) {
-      const isUnreachable =
-        isCorralError(cause, repositoryErrors.store.code) || isCorralError(cause, 'core.timeout');
-      if (!isUnreachable) throw cause;
+      if (!isUnreachable(cause) && !isCorralError(cause, 'core.timeout')) throw cause;
     }
   }
 

@@ -23,12 +23,16 @@ export class RepositoryConnections {
   /**
    * A repository of the caller's own, with an index of its own: whoever opens it closes it (`await using`).
    *
-   * @throws repository.not-connected, repository.wrong-key, repository.not-found, repository.store
+   * @throws repository.not-connected, repository.wrong-key, repository.not-found, repository.another-one, repository.store
    */
   async open(nameOrId: string, signal?: AbortSignal): Promise<Repository> {
     const record = await this.records.get(nameOrId);
     const known = this.#known.get(record.id);
     const repository = await openConnected(record, this.credentials, { known, signal });
+    if (repository.id !== record.repositoryId) {
+      await repository.close();
+      throw connectionErrors['another-one']({ repository: record.name, place: repository.place });
+    }
     this.#known.set(record.id, repository.opened);
     await this.#notePolicy(record, repository.context.state.policy);
     return repository;

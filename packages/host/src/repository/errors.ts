@@ -18,6 +18,12 @@ export const connectionErrors = defineErrors('repository', {
     'Connected already',
     (p) => `The repository in ${p.place} is connected already, as "${p.name}".`,
   ),
+  'another-one': error<{ repository: string; place: string }>(
+    409,
+    'Another repository lies there',
+    (p) =>
+      `${p.place} holds another repository than the one that was connected as "${p.repository}". If that lies on a file system of its own, mount it; to use this one, connect it under another name.`,
+  ),
   'credentials-damaged': error<{ path: string; reason: string }>(
     500,
     'The credentials of a repository cannot be read',

@@ -3,8 +3,8 @@
  * backup outlives the daemon. It ends when it is told to, by SIGTERM.
  */
 import { chown, rm } from 'node:fs/promises';
+import { isUnreachable } from '@corral/backup/errors';
 import { delay } from '@corral/core/abort';
-import { isCorralError } from '@corral/core/errors';
 import type { NbdExport } from '@corral/nbd/nbd-export';
 import { NbdServer } from '@corral/nbd/nbd-server';
 import { openConnected } from '../repository/connections.ts';
@@ -29,7 +29,7 @@ function patient(disk: NbdExport): NbdExport {
         try {
           return await read(offset, length, signal);
         } catch (cause) {
-          if (!isCorralError(cause, 'repository.store') || performance.now() > end) throw cause;
+          if (!isUnreachable(cause) || performance.now() > end) throw cause;
           log(`the store is away: ${cause.message}`);
           await delay(againMs, signal);
         }
