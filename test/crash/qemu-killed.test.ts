@@ -79,6 +79,7 @@ async function strikeAt(
   await begun;
   await allEnded(client);
   assert.equal(await host.isArmed(), false, 'the point was reached');
+  if (victim === 'kill-qemu') await host.hasStruck();
   await runsAgain(host);
   await assertKept(client, data, content, scenario.goesBack ?? false);
   await assertSoundLayers(client, data, true);

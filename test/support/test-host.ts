@@ -69,11 +69,17 @@ export class TestHost implements AsyncDisposable {
     return writeFile(this.#faultFile, fault);
   }
 
-  /** Whether what was armed has not struck yet. */
+  /** Whether the point of what was armed has not been reached yet. */
   isArmed(): Promise<boolean> {
-    return access(this.#faultFile).then(
-      () => true,
-      () => false,
+    return exists(this.#faultFile);
+  }
+
+  /** Resolves when what struck has done its work; a daemon that it killed never says so. */
+  async hasStruck(): Promise<void> {
+    await eventually(
+      'what struck has done its work',
+      () => exists(`${this.#faultFile}.striking`),
+      (striking) => !striking,
     );
   }
 
@@ -160,6 +166,13 @@ export class TestHost implements AsyncDisposable {
     if (this.#mounted) await execute('umount', [this.data]);
     await rm(this.data, { recursive: true, force: true });
   }
+}
+
+function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
 }
 
 /** Everything in between replaces itself, so the process that is started is the daemon's. */

@@ -48,6 +48,7 @@ test('faults in a file strike a daemon that runs already, once, with actions of 
     let struck = 0;
     const strike = () => {
       struck += 1;
+      assert.equal(existsSync(`${file}.striking`), true);
     };
     const observer = observerOfFaults(`@${file}`, { 'kill-qemu': strike });
     await observer(point);
@@ -56,7 +57,7 @@ test('faults in a file strike a daemon that runs already, once, with actions of 
     assert.equal(existsSync(file), true);
     await observer(point);
     await observer(point);
-    assert.deepEqual([struck, existsSync(file)], [1, false]);
+    assert.deepEqual([struck, existsSync(file), existsSync(`${file}.striking`)], [1, false, false]);
   } finally {
     rmSync(folder, { recursive: true });
   }

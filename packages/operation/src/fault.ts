@@ -4,7 +4,7 @@
  * `vm.create/make-disks/after-run=kill-daemon`; several are separated by commas, each strikes once. `@PATH` names a
  * file that holds them, so that a daemon that runs can be given the next one.
  */
-import { readFileSync, rmSync } from 'node:fs';
+import { readFileSync, renameSync, rmSync } from 'node:fs';
 import { operationErrors } from './errors.ts';
 import {
   OperationHalt,
@@ -58,14 +58,22 @@ export function observerOfFaults(text: string, more: FaultActions = {}): Operati
     : faultObserver(parseFaults(text, more));
 }
 
-/** Looks at each point for a file with faults, and removes it before the first of them strikes. */
+/**
+ * Looks at each point for a file with faults. It becomes `PATH.striking` before the first of them strikes, and is gone
+ * when that was done: an operation whose last point this is may be seen to have ended before.
+ */
 function fileFaultObserver(path: string, more: FaultActions): OperationObserver {
   return async (point) => {
     const text = readIfThere(path);
     const fault = text && parseFaults(text, more).find((each) => pointName(each) === pointName(point));
     if (!fault) return;
-    rmSync(path);
-    await fault.strike(point);
+    const striking = `${path}.striking`;
+    renameSync(path, striking);
+    try {
+      await fault.strike(point);
+    } finally {
+      rmSync(striking);
+    }
   };
 }
 
