@@ -32,7 +32,7 @@ export class BareQmp implements AsyncDisposable {
     return new BareQmp(data, vmId, await QmpClient.connect(join(data, 'run', vmId, 'qmp.sock')), disk);
   }
 
-  /** stop, blockdev-snapshot, background-snapshot, cont. @returns from stop to cont, in ms */
+  /** stop, blockdev-snapshot, background-snapshot, cont. @returns from `stop` to QEMU's RESUME, in ms */
   async checkpoint(): Promise<number> {
     const overlay = await this.#openOverlay();
     await this.#background(true);
@@ -52,7 +52,7 @@ export class BareQmp implements AsyncDisposable {
     return pauseMs;
   }
 
-  /** stop, migrate to its end, cont. @returns from stop to cont, in ms */
+  /** stop, migrate to its end, cont. @returns from `stop` to QEMU's RESUME, in ms */
   stopAndSave(): Promise<number> {
     return this.#migrate(null);
   }
@@ -69,18 +69,21 @@ export class BareQmp implements AsyncDisposable {
       pipeline(stream as Socket, createWriteStream(target)),
     );
     await this.#qmp.execute('migrate-set-parameters', { 'max-bandwidth': 64 * 2 ** 30 });
+    let resumedAt = 0;
+    using _resumed = this.#qmp.subscribe(({ name }) => {
+      if (name === 'RESUME') resumedAt = performance.now();
+    });
     const stoppedAt = performance.now();
     await this.#qmp.execute('stop');
     await fork?.();
     await this.#qmp.execute('migrate', { uri: `unix:run/${this.#vmId}/bench.sock` });
     await this.#until(fork !== null);
     await this.#qmp.execute('cont');
-    const pauseMs = performance.now() - stoppedAt;
     await this.#until(false);
     await received;
     server.close();
     await rm(target, { force: true });
-    return pauseMs;
+    return resumedAt - stoppedAt;
   }
 
   async #until(pagesSent: boolean): Promise<void> {

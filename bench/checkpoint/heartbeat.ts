@@ -1,7 +1,4 @@
-/**
- * A process in the guest that writes to its serial console without end. The guest's own clocks stand still with it, so
- * what it would read from them shows no pause; the longest silence of its beats, seen from outside, does.
- */
+/** A process in the guest writes to its serial console after each piece of its work: the longest silence is its longest stall. */
 import type { Duplex } from 'node:stream';
 
 export class Heartbeat implements Disposable {

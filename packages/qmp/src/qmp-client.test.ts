@@ -91,6 +91,27 @@ test('the monitor of a QEMU that starts is waited for, until the limit', async (
   await controller;
 });
 
+test('a wait asks again at a sign of another kind', async () => {
+  await using monitor = await startFakeMonitor();
+  await using client = await connect(monitor.path);
+  let asked = 0;
+  let disposed = false;
+  await client.waitFor('The wait', async () => (++asked === 3 ? true : undefined), {
+    events: [],
+    limitMs: 60_000,
+    signs: (sign) => {
+      const timer = setInterval(sign, 1);
+      return {
+        [Symbol.dispose]: () => {
+          clearInterval(timer);
+          disposed = true;
+        },
+      };
+    },
+  });
+  assert.deepEqual([asked, disposed], [3, true]);
+});
+
 test('the loss of the connection rejects what is pending, ends events and waits, and says so', async () => {
   await using monitor = await startFakeMonitor({ 'query-status': () => SILENCE });
   await using client = await connect(monitor.path);

@@ -60,6 +60,8 @@ export interface WaitOptions extends CallOptions {
   readonly events: readonly QmpEventName[];
   /** And after this time, for a level that can change without an event. */
   readonly everyMs?: number | undefined;
+  /** And each time that what is given here is called, until the handle that it returns is disposed: signs of other kinds. */
+  readonly signs?: ((sign: () => void) => Disposable) | undefined;
 }
 
 interface PendingCall {
@@ -171,7 +173,7 @@ export class QmpClient implements AsyncDisposable {
   }
 
   /**
-   * Waits for a level, not for an edge: asks `level` at once, after each of the named events and every `everyMs`,
+   * Waits for a level, not for an edge: asks `level` at once, after each of the named events and signs and every `everyMs`,
    * until it returns something other than `undefined`. It listens before it asks, so no change is missed.
    *
    * @param what names the wait in core.timeout, as the beginning of a sentence.
@@ -187,6 +189,7 @@ export class QmpClient implements AsyncDisposable {
     using _subscription = this.subscribe((event) => {
       if (wanted.has(event.name)) wake.resolve();
     });
+    using _signs = options.signs?.(() => wake.resolve());
     return await withLimit(what, options.limitMs, options.signal, async (signal) => {
       for (;;) {
         wake = Promise.withResolvers<void>();

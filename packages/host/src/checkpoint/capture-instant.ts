@@ -87,10 +87,8 @@ async function captureMemory(
     socketPath: host.directory.socketAddress(migrationSocket),
     qemuSocketPath: host.directory.forQemu(migrationSocket),
     running: plan.state === 'running',
-    atInstant: async () => {
-      await commitSwitch(qmp, record.settings.name, actions);
-      if (hasState) await keepMachineState(host.directory, capture.vmId, paths);
-    },
+    fork: () => commitSwitch(qmp, record.settings.name, actions),
+    atInstant: hasState ? () => keepMachineState(host.directory, capture.vmId, paths) : null,
     lendUserfaultfd: () => host.userfaultfd.lend(),
     signal,
     progress: (done) => progress({ done, total: null, unit: 'bytes', message: 'writing the memory' }),

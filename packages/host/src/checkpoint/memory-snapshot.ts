@@ -5,6 +5,7 @@
  *
  * QEMU's `background-snapshot` needs userfaultfd; without it the guest stays stopped until the memory is written.
  */
+import { EventEmitter } from 'node:events';
 import { isCorralError } from '@corral/core/errors';
 import type { QmpClient } from '@corral/qmp/qmp-client';
 import { type MemoryFile, saveMemory, setBackground } from '../vm/memory-stream.ts';
@@ -15,8 +16,10 @@ export interface SnapshotOptions {
   readonly qemuSocketPath: string;
   /** What the guest is afterwards. */
   readonly running: boolean;
-  /** What has to happen while the guest is stopped, before its memory is taken: the disks are forked. */
-  readonly atInstant: () => Promise<void>;
+  /** Sends QEMU, at once, the command that forks the disks: after the guest is stopped, before its memory is taken. */
+  readonly fork: () => Promise<void>;
+  /** What the daemon itself has to do at that instant, if anything. */
+  readonly atInstant: (() => Promise<void>) | null;
   /** Lets QEMU open a userfaultfd until the handle is disposed. */
   readonly lendUserfaultfd: () => Promise<AsyncDisposable>;
   readonly signal: AbortSignal;
@@ -30,35 +33,40 @@ export interface MemorySnapshot extends MemoryFile {
   readonly stoppedBecause: string | null;
 }
 
+/** Something of the memory has come. */
+type MemoryArrivals = EventEmitter<{ arrived: [] }>;
+
+/** For a QEMU that says nothing for longer. */
+const askAgainMs = 20;
+
 /** On failure the guest may be stopped: `resumeGuest` brings it back. */
 export async function snapshotMemory(qmp: QmpClient, options: SnapshotOptions): Promise<MemorySnapshot> {
   await using userfaultfd = await options.lendUserfaultfd();
   const stoppedBecause = await whyNotInBackground(qmp);
-  let stoppedAt = 0;
+  using pause = watchPause(qmp);
   let pauseMs = 0;
-  let resumedAt: number | null = null;
-  using _resumed = qmp.subscribe(({ name }) => {
-    if (name === 'RESUME') resumedAt ??= performance.now();
-  });
+  const memory: MemoryArrivals = new EventEmitter();
   using stays = options.running ? null : keepPaused(qmp);
   const resume = async (): Promise<void> => {
     await resumeGuest(qmp, options.running);
-    pauseMs = (resumedAt ?? performance.now()) - stoppedAt;
+    pauseMs = pause.endedAfterMs();
   };
   const file = await saveMemory(qmp, options.path, {
     socketPath: options.socketPath,
     qemuSocketPath: options.qemuSocketPath,
     signal: options.signal,
-    progress: options.progress,
+    progress: (doneBytes) => {
+      memory.emit('arrived');
+      options.progress(doneBytes);
+    },
     background: stoppedBecause === null,
-    beforeBegin: async () => {
-      stoppedAt = performance.now();
-      await qmp.execute('stop');
-      await options.atInstant();
+    begin: (migrate) => {
+      pause.begins();
+      return beginAtInstant(qmp, options, migrate);
     },
     onBegun: async () => {
       if (stoppedBecause !== null) return;
-      await tracksWrites(qmp, options.signal);
+      await tracksWrites(qmp, memory, options.signal);
       await resume();
       await userfaultfd[Symbol.asyncDispose]();
     },
@@ -67,6 +75,39 @@ export async function snapshotMemory(qmp: QmpClient, options: SnapshotOptions): 
   else await setBackground(qmp, false);
   await stays?.settled();
   return { ...file, pauseMs, stoppedBecause };
+}
+
+/** From the command that stops the guest to QEMU's word that it runs; until now, if that did not come. */
+function watchPause(qmp: QmpClient): Disposable & { begins(): void; endedAfterMs(): number } {
+  let stoppedAt = 0;
+  let resumedAt: number | null = null;
+  const subscription = qmp.subscribe(({ name }) => {
+    if (name === 'RESUME') resumedAt ??= performance.now();
+  });
+  return {
+    begins: () => {
+      stoppedAt = performance.now();
+    },
+    endedAfterMs: () => (resumedAt ?? performance.now()) - stoppedAt,
+    [Symbol.dispose]: () => subscription[Symbol.dispose](),
+  };
+}
+
+/**
+ * The commands go out together: QEMU carries them out one after the other, and the guest does not stand still while a daemon
+ * that waits for a processor reads one answer and sends the next command. A fork that fails does not keep QEMU from
+ * beginning; that memory is thrown away like any that could not be saved.
+ */
+async function beginAtInstant(
+  qmp: QmpClient,
+  { fork, atInstant }: SnapshotOptions,
+  migrate: () => Promise<unknown>,
+): Promise<void> {
+  const forked = Promise.all([qmp.execute('stop'), fork()]);
+  if (!atInstant) return void (await Promise.all([forked, migrate()]));
+  await forked;
+  await atInstant();
+  await migrate();
 }
 
 /**
@@ -99,9 +140,14 @@ async function whyNotInBackground(qmp: QmpClient): Promise<string | null> {
 
 /**
  * From here on QEMU saves a page before the guest changes it. It says 'active' before that, and `cont` would then make
- * the memory younger than the disks; pages are sent only after it.
+ * the memory younger than the disks; pages are sent only after it. What arrives is the sign to ask: asking all the time would
+ * take from QEMU the processor that the guest waits for.
  */
-async function tracksWrites(qmp: QmpClient, signal: AbortSignal): Promise<void> {
+async function tracksWrites(qmp: QmpClient, memory: MemoryArrivals, signal: AbortSignal): Promise<void> {
+  const arrivals = (sign: () => void): Disposable => {
+    memory.on('arrived', sign);
+    return { [Symbol.dispose]: () => memory.off('arrived', sign) };
+  };
   await qmp.waitFor(
     'Taking the memory',
     async (limited) => {
@@ -115,7 +161,7 @@ async function tracksWrites(qmp: QmpClient, signal: AbortSignal): Promise<void> 
       }
       return status === 'completed' || (ram && ram.normal + ram.duplicate > 0) ? true : undefined;
     },
-    { signal, limitMs: 60_000, events: ['RESUME'], everyMs: 1 },
+    { signal, limitMs: 60_000, events: ['RESUME'], signs: arrivals, everyMs: askAgainMs },
   );
 }
 

@@ -11,6 +11,7 @@ import { chmod, open, rm } from 'node:fs/promises';
 import { connect, createServer, type Socket } from 'node:net';
 import { pipeline } from 'node:stream/promises';
 import { crc32 } from 'node:zlib';
+import { withLimit } from '@corral/core/abort';
 import { isCorralError } from '@corral/core/errors';
 import type { QmpClient } from '@corral/qmp/qmp-client';
 import { makeWhole } from '../storage/whole-files.ts';
@@ -31,11 +32,17 @@ export interface StreamOptions {
 export interface SaveOptions extends StreamOptions {
   /** QEMU's `background-snapshot`: the guest runs on while its memory of one instant is written. */
   readonly background?: boolean;
-  /** Done when the daemon listens, directly before QEMU is told to begin. */
-  readonly beforeBegin?: () => Promise<void>;
+  /**
+   * Done when the daemon listens, in place of plainly sending `migrate`, which tells QEMU to begin: what has to come directly
+   * before that is sent with it, and QEMU carries it out in order.
+   */
+  readonly begin?: (migrate: () => Promise<unknown>) => Promise<unknown>;
   /** Done while the memory is written, as soon as QEMU has begun. */
   readonly onBegun?: () => Promise<void>;
 }
+
+/** QEMU does so at once, unless its main loop is busy. */
+const connectLimitMs = 60_000;
 
 /**
  * Writes the memory of a stopped guest to `path`, which appears only when it is whole and synced.
@@ -44,17 +51,23 @@ export interface SaveOptions extends StreamOptions {
 export async function saveMemory(qmp: QmpClient, path: string, options: SaveOptions): Promise<MemoryFile> {
   await rm(options.socketPath, { force: true });
   const server = createServer({ pauseOnConnect: true });
+  const connected = Promise.withResolvers<Socket>();
+  server.once('connection', connected.resolve);
   try {
     server.listen(options.socketPath);
     await once(server, 'listening', { signal: options.signal });
     // The folder admits only the VM's user; connecting needs the right to write to the socket.
     await chmod(options.socketPath, 0o666);
-    const connected = once(server, 'connection', { signal: options.signal }) as Promise<[Socket]>;
     await qmp.execute('migrate-set-parameters', { 'max-bandwidth': 64 * 2 ** 30 });
     await setBackground(qmp, options.background ?? false);
-    await options.beforeBegin?.();
-    await qmp.execute('migrate', { uri: `unix:${options.qemuSocketPath}` });
-    const [socket] = await connected;
+    const migrate = (): Promise<unknown> => qmp.execute('migrate', { uri: `unix:${options.qemuSocketPath}` });
+    await (options.begin?.(migrate) ?? migrate());
+    const socket = await withLimit(
+      'Waiting for the memory',
+      connectLimitMs,
+      options.signal,
+      () => connected.promise,
+    );
     return await makeWhole(path, async (part) => {
       const [written] = await Promise.all([receive(socket, part, options), options.onBegun?.()]);
       await migrationCompleted(qmp, options.signal);
@@ -65,6 +78,8 @@ export async function saveMemory(qmp: QmpClient, path: string, options: SaveOpti
     throw cause;
   } finally {
     server.close();
+    // Also of a QEMU that connects only now, and would wait for somebody to read.
+    void connected.promise.then((socket) => socket.destroy());
     await rm(options.socketPath, { force: true });
   }
 }
