@@ -22,7 +22,7 @@ const Input = Target.extend({ paused: z.boolean().optional() });
 export type VmStartInput = z.infer<typeof Input>;
 
 interface Results {
-  check: { fromSaved: boolean };
+  check: { fromSaved: boolean; saved: VmRecord['saved'] };
   prepare: null;
   launch: null;
   restore: null;
@@ -52,7 +52,7 @@ export function vmStart(host: VmHost) {
           await checkSeals(host.directory, machineToStart(record));
           await requireMemory(host, record);
           if (record.saved) await checkSaved(host, record);
-          return { fromSaved: record.saved !== null };
+          return { fromSaved: record.saved !== null, saved: record.saved };
         },
       },
       {
@@ -92,7 +92,11 @@ export function vmStart(host: VmHost) {
           if (saved) await host.records.update(input.id, (record) => ({ ...record, saved: null }));
           return null;
         },
-        undo: async () => undefined,
+        // The guest has not run: its memory, still there, fits its disks.
+        undo: async ({ input, result }) => {
+          const saved = result('check')?.saved;
+          if (saved) await host.records.update(input.id, (record) => ({ ...record, saved }));
+        },
       },
       {
         name: 'run',
