@@ -103,6 +103,16 @@ describe('a guest that is frozen for a backup', () => {
     await leavesNothing();
   });
 
+  it('is thawed by the daemon when the guard is stopped', async () => {
+    const { begun } = await frozenBy('hold-step', shortFreezeMs);
+    process.kill(theGuard(), 'SIGSTOP');
+    await isThawed();
+    await writesOn();
+    process.kill(host.daemonPid, 'SIGUSR2');
+    assert.equal((await ended(client, (await begun)!)).state, 'failed');
+    await leavesNothing();
+  });
+
   it('is thawed by the next daemon, first of all, when both are killed', async () => {
     await frozenBy('stop-daemon', longFreezeMs);
     process.kill(theGuard(), 'SIGKILL');

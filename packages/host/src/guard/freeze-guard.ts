@@ -30,6 +30,8 @@ type Message<Is extends GuardMessage['is']> = Extract<GuardMessage, { is: Is }>;
 
 /** What the guard needs beside its limit: to start, and to be answered by a guest that is busy thawing. */
 const graceMs = 20_000;
+/** Within this a guard that lives and runs says that it thaws. */
+const answerMs = 5_000;
 const ownThawLimitMs = 60_000;
 
 export class FreezeGuard implements AsyncDisposable {
@@ -40,6 +42,9 @@ export class FreezeGuard implements AsyncDisposable {
   readonly #limitMs: number;
   readonly #messages = new Map<GuardMessage['is'], PromiseWithResolvers<GuardMessage>>();
   readonly #since = performance.now();
+  /** Of the guard's limit, for a guard that is stopped or stuck. */
+  #limit: NodeJS.Timeout | undefined;
+  #wasUnasked = false;
   #thawed: Promise<Thawed> | undefined;
 
   private constructor(
@@ -54,9 +59,9 @@ export class FreezeGuard implements AsyncDisposable {
     this.#lent = lent;
     this.#child = child;
     this.#limitMs = limitMs;
-    for (const is of ['frozen', 'failed', 'thawed'] as const) {
+    for (const is of ['frozen', 'failed', 'thawing', 'thawed'] as const) {
       this.#messages.set(is, Promise.withResolvers());
-      // Of the three only those are awaited that can come.
+      // Of these only those are awaited that can come.
       this.#messages.get(is)!.promise.catch(() => undefined);
     }
     this.#listen();
@@ -112,6 +117,14 @@ export class FreezeGuard implements AsyncDisposable {
     await this.thaw();
   }
 
+  /** What is done between freeze and thaw may take its time: the guest does not wait for it. */
+  #thawUnasked(): void {
+    if (this.#thawed) return;
+    this.#wasUnasked = true;
+    // Whoever thaws is told of a failure.
+    this.thaw().catch(() => undefined);
+  }
+
   #listen(): void {
     const child = this.#child;
     createInterface(child.stdout).on('line', (line) => {
@@ -120,9 +133,8 @@ export class FreezeGuard implements AsyncDisposable {
     });
     const gone = (cause: Error): void => {
       for (const { reject } of this.#messages.values()) reject(cause);
-      // Nobody bounds the freeze any more, and what is done meanwhile may take its time: the guest does not wait for it.
-      // Whoever thaws is told of a failure.
-      this.thaw().catch(() => undefined);
+      // Nobody bounds the freeze any more.
+      this.#thawUnasked();
     };
     child.once('error', gone);
     child.once('close', () => gone(new Error('the guard has ended')));
@@ -137,18 +149,20 @@ export class FreezeGuard implements AsyncDisposable {
     await withLimit('Freezing the guest', this.#limitMs + graceMs, signal, () =>
       Promise.race([this.#messages.get('frozen')!.promise, failed]),
     );
+    this.#limit = setTimeout(() => this.#thawUnasked(), this.#limitMs);
   }
 
   async #thaw(): Promise<Thawed> {
+    clearTimeout(this.#limit);
+    const says = <Is extends 'thawing' | 'thawed'>(is: Is, limitMs: number) =>
+      withLimit('Thawing the guest', limitMs, undefined, () => this.#messages.get(is)!.promise) as Promise<
+        Message<Is>
+      >;
     try {
       this.#child.stdin.end('thaw\n');
-      const message = (await withLimit(
-        'Thawing the guest',
-        graceMs,
-        undefined,
-        () => this.#messages.get('thawed')!.promise,
-      )) as Message<'thawed'>;
-      return { frozenMs: message.frozenMs, inTime: message.because === 'told' };
+      await says('thawing', answerMs);
+      const message = await says('thawed', graceMs);
+      return { frozenMs: message.frozenMs, inTime: message.because === 'told' && !this.#wasUnasked };
     } catch {
       // Dead, stopped or stuck, for whatever reason: the channel is taken from it.
       return await this.#thawInstead();

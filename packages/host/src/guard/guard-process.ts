@@ -55,6 +55,7 @@ async function guard(task: GuardTask): Promise<number> {
   void ended.then((because) => stop.abort(new Error(because)));
   const frozen = await freeze(agent, task, stop.signal);
   const because = frozen || stop.signal.aborted ? await ended : 'failed';
+  say({ is: 'thawing', because });
   try {
     await thawForCertain(agent, thawLimitMs);
   } catch (cause) {
