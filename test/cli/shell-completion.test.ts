@@ -22,6 +22,11 @@ async function isMissing(program: string): Promise<boolean> {
   }
 }
 
+/** The project is home to it, and finds no history there afterwards. */
+function shellEnvironment({ socketPath }: FakeDaemon): Record<string, string> {
+  return { CORRAL_SOCKET: socketPath, HOME: projectRoot, HISTFILE: '' };
+}
+
 for (const { name, command, prepare } of shells) {
   test(`${name} completes commands, names of VMs, options and their values`, {
     timeout: 60_000,
@@ -31,7 +36,7 @@ for (const { name, command, prepare } of shells) {
       'vm.list': () => ({ items: [sampleVm({ name: 'alpha' }), sampleVm({ name: 'beta' })], next: null }),
       'vm.clone': () => sampleOperation(),
     });
-    await using shell = runInTerminal(command, { CORRAL_SOCKET: daemon.socketPath, HOME: projectRoot });
+    await using shell = runInTerminal(command, shellEnvironment(daemon));
     shell.type(`${prepare}source <(corral completion ${name})\necho rea''dy\n`);
     await shell.shows('ready');
     shell.type('corral vm clo\tbe\tgamma --no-w\t-o js\t; echo en""ded\n');
@@ -47,7 +52,7 @@ for (const { name, command, prepare } of shells) {
   test(`${name} completes a value behind = and files`, { timeout: 60_000 }, async (t) => {
     if (await isMissing(name)) return t.skip(`${name} is not installed: apt-get install ${name}`);
     await using daemon = await FakeDaemon.start({ 'vm.create': () => sampleOperation() });
-    await using shell = runInTerminal(command, { CORRAL_SOCKET: daemon.socketPath, HOME: projectRoot });
+    await using shell = runInTerminal(command, shellEnvironment(daemon));
     shell.type(`${prepare}source <(corral completion ${name})\ncd ${projectRoot}; echo rea''dy\n`);
     await shell.shows('ready');
     shell.type('corral vm create x --no-wait --firmware=ue\t --iso biome.js\t; echo en""ded\n');
