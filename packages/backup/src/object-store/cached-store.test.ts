@@ -46,3 +46,15 @@ test('pieces of the index are fetched once, as a whole', async () => {
     await rm(folder, { recursive: true });
   }
 });
+
+test('a cache that is deleted in the middle is done without', async () => {
+  const { store, folder } = await makeCached();
+  const names = ['a', 'b'].map((digit) => `index/${digit.repeat(64)}`);
+  for (const name of names) await store.put(name, Buffer.from('0123456789'));
+  const read = async (name: string): Promise<string> =>
+    String(await store.read(name, { offset: 3, length: 3 }));
+  assert.equal(await read(names[0]!), '345');
+  await rm(folder, { recursive: true });
+  for (const name of names) assert.equal(await read(name), '345');
+  await store.close();
+});

@@ -2,6 +2,7 @@
  * Keeps the index of a far repository in a local directory. Segments are read page by page, which is a request each where the
  * store is far; they never change, so a copy stays good. It is not trusted more than the store: every page is sealed.
  */
+import { isCorralError } from '@corral/core/errors';
 import type { DirectoryStore } from './directory-store.ts';
 import type { ObjectEntry, ObjectStore, PutOptions, ReadRange } from './object-store.ts';
 
@@ -10,6 +11,7 @@ export class CachedStore implements ObjectStore {
   readonly canRetain: boolean;
   readonly #store: ObjectStore;
   readonly #cache: DirectoryStore;
+  #isCacheGone = false;
   readonly #fetching = new Map<string, Promise<void>>();
 
   /** `cache` is a directory for this repository alone; it may be deleted at any time. */
@@ -27,10 +29,21 @@ export class CachedStore implements ObjectStore {
   async read(name: string, range?: ReadRange, signal?: AbortSignal): Promise<Buffer> {
     // Whole reads go to the store: they are what `check` proves.
     if (!range || !name.startsWith('index/')) return await this.#store.read(name, range, signal);
-    const cached = await this.#cache.read(name, range).catch(ignoreMissing);
+    const cached = await this.#readCached(name, range);
     if (cached) return cached;
-    await this.#fetch(name);
-    return await this.#cache.read(name, range, signal);
+    if (!this.#isCacheGone) await this.#fetch(name);
+    return (await this.#readCached(name, range)) ?? (await this.#store.read(name, range, signal));
+  }
+
+  async #readCached(name: string, range: ReadRange): Promise<Buffer | undefined> {
+    if (this.#isCacheGone) return undefined;
+    return await this.#cache.read(name, range).catch((cause: unknown) => this.#passGone(cause));
+  }
+
+  /** Somebody deleted the cache, or this file of it. */
+  #passGone(cause: unknown): undefined {
+    this.#isCacheGone ||= isCorralError(cause, 'repository.place-changed');
+    if (!this.#isCacheGone && !isCorralError(cause, 'repository.object-missing')) throw cause;
   }
 
   async #fetch(name: string): Promise<void> {
@@ -40,7 +53,8 @@ export class CachedStore implements ObjectStore {
   }
 
   async #fetchNow(name: string): Promise<void> {
-    await this.#cache.put(name, await this.#store.read(name));
+    const content = await this.#store.read(name);
+    await this.#cache.put(name, content).catch((cause: unknown) => this.#passGone(cause));
   }
 
   async *list(prefix: string, signal?: AbortSignal): AsyncIterable<ObjectEntry> {
@@ -78,9 +92,4 @@ export class CachedStore implements ObjectStore {
   async close(): Promise<void> {
     await Promise.all([this.#store.close(), this.#cache.close()]);
   }
-}
-
-function ignoreMissing(cause: unknown): undefined {
-  const isMissing = cause instanceof Error && 'code' in cause && cause.code === 'repository.object-missing';
-  if (!isMissing) throw cause;
 }
