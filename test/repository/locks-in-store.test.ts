@@ -42,7 +42,7 @@ test('locks in a store are renewed for each repository that has them, and a fail
     const record = { id, name, place, policy, repositoryId: id, encrypted: false, retention: {} };
     await connections.records.create({ ...record, createdAt: new Date().toISOString() }, place.url);
     if (name === 'near')
-      await (await Repository.create(await connections.openStore(record), inPlace)).close();
+      await (await Repository.create(await connections.openStore(record), { ...inPlace, id })).close();
   }
   await using near = await connections.open('near');
   await tightenPolicy(near.context, { lockDays: 7 });
