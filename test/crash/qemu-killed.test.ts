@@ -51,6 +51,7 @@ describe(`QEMU killed (seed ${seed})`, () => {
 
   const moments = all ? 10 : 1;
   for (const [place, [name, scenario]] of Object.entries(qemuScenarios).entries()) {
+    if (!all && (place + seed) % 3 !== 0) continue;
     for (let turn = 0; turn < moments; turn += 1) {
       const afterMs = (seed * 37 + place * 53 + turn * 101) % 400;
       it(`${name}: QEMU killed ${afterMs} ms after it began`, { timeout: limitMs }, () =>

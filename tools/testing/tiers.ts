@@ -38,7 +38,7 @@ const longest = [
 
 const isTest = (path: string): boolean => /\.test\.(ts|mjs)$/.test(path);
 
-/** As many files run beside each other as there are processors: most tests wait, for a guest or for the disk. */
+/** One file more than processors runs at a time, so that none idles while a test waits for a disk, a guest or a process. */
 function tier(name: string, files: readonly string[]): Tier {
   // What is sampled otherwise is whole then: the story of backups takes half an hour on a busy machine.
   const longer = process.env['CORRAL_TEST_ALL'] === '1' ? 6 : 1;
@@ -46,7 +46,7 @@ function tier(name: string, files: readonly string[]): Tier {
   const tests = files.filter(isTest).toSorted();
   const first = longest.filter((path) => tests.includes(path));
   const inOrder = [...first, ...tests.filter((path) => !first.includes(path))];
-  return { name, files: inOrder, concurrency: availableParallelism(), fileLimitMs };
+  return { name, files: inOrder, concurrency: availableParallelism() + 1, fileLimitMs };
 }
 
 /** @param root the project */
