@@ -36,6 +36,8 @@ export interface MemorySnapshot extends MemoryFile {
 /** Something of the memory has come. */
 type MemoryArrivals = EventEmitter<{ arrived: [] }>;
 
+/** QEMU sends a few hundred bytes before the first page. */
+const headerBytes = 4096;
 /** For a QEMU that says nothing for longer. */
 const askAgainMs = 20;
 
@@ -45,19 +47,22 @@ export async function snapshotMemory(qmp: QmpClient, options: SnapshotOptions): 
   const stoppedBecause = await whyNotInBackground(qmp);
   using pause = watchPause(qmp);
   let pauseMs = 0;
+  // What is told wakes others, who take the processor from QEMU while the guest waits for it.
+  let tells = stoppedBecause !== null;
   const memory: MemoryArrivals = new EventEmitter();
   using stays = options.running ? null : keepPaused(qmp);
   const resume = async (): Promise<void> => {
     await resumeGuest(qmp, options.running);
     pauseMs = pause.endedAfterMs();
+    tells = true;
   };
   const file = await saveMemory(qmp, options.path, {
     socketPath: options.socketPath,
     qemuSocketPath: options.qemuSocketPath,
     signal: options.signal,
     progress: (doneBytes) => {
-      memory.emit('arrived');
-      options.progress(doneBytes);
+      if (doneBytes > headerBytes) memory.emit('arrived');
+      if (tells) options.progress(doneBytes);
     },
     background: stoppedBecause === null,
     begin: (migrate) => {
@@ -140,17 +145,22 @@ async function whyNotInBackground(qmp: QmpClient): Promise<string | null> {
 
 /**
  * From here on QEMU saves a page before the guest changes it. It says 'active' before that, and `cont` would then make
- * the memory younger than the disks; pages are sent only after it. What arrives is the sign to ask: asking all the time would
- * take from QEMU the processor that the guest waits for.
+ * the memory younger than the disks; pages are sent only after it. What arrives is the sign to ask: asking at once, and all the
+ * time, would take from QEMU the processor that the guest waits for.
  */
 async function tracksWrites(qmp: QmpClient, memory: MemoryArrivals, signal: AbortSignal): Promise<void> {
   const arrivals = (sign: () => void): Disposable => {
     memory.on('arrived', sign);
     return { [Symbol.dispose]: () => memory.off('arrived', sign) };
   };
+  let listens = false;
   await qmp.waitFor(
     'Taking the memory',
     async (limited) => {
+      if (!listens) {
+        listens = true;
+        return undefined;
+      }
       const {
         ram,
         status,

@@ -8,6 +8,7 @@
  *              │ guest shut down (status 'shutdown')  → QEMU is told to quit
  *              └ connection ends                      → process gone → 'off' (expected) or event vm.qemu-died
  */
+import { delay } from '@corral/core/abort';
 import { isCorralError } from '@corral/core/errors';
 import type { EventSubject } from '@corral/core/events';
 import type { VmState } from '@corral/core/vm-actions';
@@ -59,6 +60,8 @@ export interface SupervisorOptions {
 /** Within this QEMU answers `quit`; after it the process is killed. */
 const quitLimitMs = 10_000;
 const attachLimitMs = 30_000;
+/** A stop of milliseconds, as for a checkpoint, is over before anybody could read of it; questions would make it longer. */
+const stopSettlesMs = 100;
 
 export class VmSupervisor {
   readonly #options: SupervisorOptions;
@@ -303,6 +306,8 @@ export class VmSupervisor {
         watched.ioError = null;
         break;
       case 'STOP':
+        this.#inBackground(delay(stopSettlesMs).then(() => this.#refresh(watched)));
+        return;
       case 'SHUTDOWN':
       case 'SUSPEND':
       case 'WAKEUP':
