@@ -2,17 +2,17 @@
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
-import { chmod, chown, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, chown, rm, stat } from 'node:fs/promises';
 import { createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { promisify } from 'node:util';
 import type { DiskSettings } from '@corral/api/schemas/vm-settings';
+import { UserfaultfdLender } from '@corral/host/checkpoint/lend-userfaultfd';
 import { diskFileOptions, diskFormatOptions, layerNode } from '@corral/host/vm/qemu-devices';
 import { QmpClient } from '@corral/qmp/qmp-client';
 
 const execute = promisify(execFile);
-const setting = '/proc/sys/vm/unprivileged_userfaultfd';
 
 export class BareQmp implements AsyncDisposable {
   readonly #data: string;
@@ -35,18 +35,13 @@ export class BareQmp implements AsyncDisposable {
   /** stop, blockdev-snapshot, background-snapshot, cont. @returns from `stop` to QEMU's RESUME, in ms */
   async checkpoint(): Promise<number> {
     const overlay = await this.#openOverlay();
+    // Other daemons of this host need the same setting: whoever is the last puts it back.
+    await using _userfaultfd = await new UserfaultfdLender().lend();
     await this.#background(true);
-    const before = await readFile(setting, 'utf8');
-    await writeFile(setting, '1');
-    let pauseMs: number;
-    try {
-      pauseMs = await this.#migrate(async () => {
-        const data = { node: layerNode(this.#top.path), overlay: layerNode(overlay.path) };
-        await this.#qmp.execute('transaction', { actions: [{ type: 'blockdev-snapshot', data }] });
-      });
-    } finally {
-      await writeFile(setting, before.trim());
-    }
+    const pauseMs = await this.#migrate(async () => {
+      const data = { node: layerNode(this.#top.path), overlay: layerNode(overlay.path) };
+      await this.#qmp.execute('transaction', { actions: [{ type: 'blockdev-snapshot', data }] });
+    });
     await this.#background(false);
     this.#top = overlay;
     return pauseMs;
@@ -101,10 +96,7 @@ export class BareQmp implements AsyncDisposable {
 
   async #background(state: boolean): Promise<void> {
     const capability = 'background-snapshot';
-    const before = await readFile(setting, 'utf8');
-    await writeFile(setting, '1');
     await this.#qmp.execute('migrate-set-capabilities', { capabilities: [{ capability, state }] });
-    await writeFile(setting, before.trim());
   }
 
   async #openOverlay(): Promise<DiskSettings> {
