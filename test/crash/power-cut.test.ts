@@ -82,9 +82,12 @@ interface Powered {
 /** Everything that ran is gone at once; then the host is switched on again. */
 async function cutPower({ host, volume, seed }: Powered): Promise<void> {
   await volume.cut(seed);
-  await host.endDaemon('SIGKILL');
-  await killProcessesOf(host.data);
-  await volume.restorePower();
+  try {
+    await host.endDaemon('SIGKILL');
+    await killProcessesOf(host.data);
+  } finally {
+    await volume.restorePower();
+  }
   await host.disarm();
   await host.startDaemon();
   await allEnded(host.client);

@@ -25,7 +25,7 @@ function belongs(pid: string, data: string): boolean {
   }
 }
 
-/** Ends them and waits until they are gone. */
+/** Ends them and waits until they are gone, with the files that they had open. */
 export async function killProcessesOf(data: string): Promise<void> {
   for (let pids = processesOf(data); pids.length > 0; pids = processesOf(data)) {
     for (const pid of pids) {
@@ -35,6 +35,16 @@ export async function killProcessesOf(data: string): Promise<void> {
         if ((cause as NodeJS.ErrnoException).code !== 'ESRCH') throw cause;
       }
     }
-    await new Promise((resolve) => setImmediate(resolve));
+    // One that ends loses its arguments, by which it is found, before it closes its files.
+    while (pids.some(isAlive)) await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return stateOf(pid) !== 'Z';
+  } catch (cause) {
+    if (['ENOENT', 'ESRCH'].includes((cause as NodeJS.ErrnoException).code ?? '')) return false;
+    throw cause;
   }
 }

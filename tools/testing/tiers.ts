@@ -38,7 +38,10 @@ const longest = [
 
 const isTest = (path: string): boolean => /\.test\.(ts|mjs)$/.test(path);
 
-/** One file more than processors runs at a time, so that none idles while a test waits for a disk, a guest or a process. */
+/**
+ * As many files run beside each other as there are processors: a guest that nobody accelerates takes one whole. Crash
+ * tests wait, for a disk or a process that starts or ends, more than they compute.
+ */
 function tier(name: string, files: readonly string[]): Tier {
   // What is sampled otherwise is whole then: the story of backups takes half an hour on a busy machine.
   const longer = process.env['CORRAL_TEST_ALL'] === '1' ? 6 : 1;
@@ -46,7 +49,8 @@ function tier(name: string, files: readonly string[]): Tier {
   const tests = files.filter(isTest).toSorted();
   const first = longest.filter((path) => tests.includes(path));
   const inOrder = [...first, ...tests.filter((path) => !first.includes(path))];
-  return { name, files: inOrder, concurrency: availableParallelism() + 1, fileLimitMs };
+  const concurrency = availableParallelism() + (name === 'crash' ? 1 : 0);
+  return { name, files: inOrder, concurrency, fileLimitMs };
 }
 
 /** @param root the project */

@@ -14,6 +14,8 @@ import { type LayerFile, layerFiles } from './layer-file.ts';
 
 const program = 'qemu-storage-daemon';
 const startLimitMs = 30_000;
+/** So long one whose work is called off may take to cancel it: a start of the VM waits for it. */
+const cancelLimitMs = 10_000;
 
 export interface StorageDaemonOptions {
   readonly directory: DataDirectory;
@@ -58,9 +60,11 @@ export async function openStorageDaemon(
       signal: options.signal,
       starting: true,
     });
+    const overdue = afterAbort(options.signal, cancelLimitMs, end);
     return {
       qmp,
       [Symbol.asyncDispose]: async () => {
+        overdue[Symbol.dispose]();
         await qmp.close();
         await end();
       },
@@ -69,6 +73,22 @@ export async function openStorageDaemon(
     await end();
     throw cause;
   }
+}
+
+/** Does `act` when so much time has gone by after the abort. */
+function afterAbort(signal: AbortSignal, limitMs: number, act: () => Promise<void>): Disposable {
+  let timer: NodeJS.Timeout | undefined;
+  const onAbort = (): void => {
+    // What cannot be ended is tried again at the disposal, and told there.
+    timer = setTimeout(() => void act().catch(() => undefined), limitMs);
+  };
+  signal.addEventListener('abort', onAbort, { once: true });
+  return {
+    [Symbol.dispose]: () => {
+      signal.removeEventListener('abort', onAbort);
+      clearTimeout(timer);
+    },
+  };
 }
 
 /** Ends those that an earlier daemon of ours left behind. A merge that is cut off loses nothing. Repeatable. */
