@@ -150,8 +150,18 @@ async function askGuest(host: VmHost, id: string, signal: AbortSignal): Promise<
       { err: cause, vm: record.settings.name },
       'no agent took the shutdown; asking through ACPI',
     );
+    await pressPowerButton(host, id, signal);
+  }
+}
+
+async function pressPowerButton(host: VmHost, id: string, signal: AbortSignal): Promise<void> {
+  try {
     const qmp = await monitorOf(host, id, signal);
     await qmp.execute('system_powerdown', {}, { signal });
+  } catch (cause) {
+    // A guest that had been asked before went off just now: whoever waits for that finds it gone.
+    const gone = ['qmp.connection-lost', 'qmp.closed', 'qmp.not-listening', 'vm.qemu-gone'];
+    if (!gone.some((code) => isCorralError(cause, code))) throw cause;
   }
 }
 
