@@ -36,6 +36,8 @@ async function main(): Promise<number> {
   // `--all` lifts the sampling of tests that are too long to run whole each time, and with it their limits.
   if (values.all) process.env['CORRAL_TEST_ALL'] = '1';
   const tiers = selectTiers(findTiers(projectRoot), positionals);
+  // Each file is a process that loads much the same: compiled once, it starts in less than half the processor time.
+  process.env['NODE_COMPILE_CACHE'] ??= `${projectRoot}/.cache/node`;
   const runId = randomUUID();
   process.env['CORRAL_TEST_RUN'] = runId;
   let passed = 0;
