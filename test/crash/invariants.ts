@@ -29,13 +29,25 @@ export async function removeEverything(client: Client): Promise<void> {
   }
 }
 
-/** Waits until every operation has ended: finished, or undone. */
+/** Waits until every operation has ended: finished, or undone. A merge of layers that somebody reads waits for him. */
 export async function allEnded(client: Client): Promise<void> {
   await eventually(
     'every operation has ended',
-    async () => (await client.operation.list({})).items,
-    (items) => items.every(({ finishedAt }) => finishedAt !== null),
+    async () => {
+      const { items } = await client.operation.list({});
+      const underWay = items.filter(({ finishedAt }) => finishedAt === null);
+      const onlyMerges = underWay.length > 0 && underWay.every(({ kind }) => kind === 'vm.merge');
+      return onlyMerges && (await somebodyReads(client)) ? [] : underWay;
+    },
+    (underWay) => underWay.length === 0,
   );
+}
+
+async function somebodyReads(client: Client): Promise<boolean> {
+  for (const { id } of (await client.vm.list({})).items) {
+    if ((await client.changes.list(id, {})).items.length > 0) return true;
+  }
+  return false;
 }
 
 /** No process, file or record without its VM, and none missing. */

@@ -14,7 +14,7 @@ const paused = async (client: Client): Promise<void> => {
   await succeeded(client, client.vm.pause('a'));
 };
 
-export const qemuScenarios: Readonly<Record<string, QemuScenario>> = {
+export const machineScenarios: Readonly<Record<string, QemuScenario>> = {
   start: ofKind('vm.start'),
   'start from saved': {
     kind: 'vm.start',
@@ -31,9 +31,21 @@ export const qemuScenarios: Readonly<Record<string, QemuScenario>> = {
   'save of a paused VM': { kind: 'vm.save', prepare: paused, begin: (client) => client.vm.save('a') },
   'adding a disk': ofKind('vm.disk-add'),
   'adding a port': ofKind('vm.port-add'),
+  autostop: ofKind('host.autostop'),
+};
+
+export const checkpointScenarios: Readonly<Record<string, QemuScenario>> = {
   'a checkpoint': ofKind('checkpoint.create'),
   'applying a checkpoint': ofKind('checkpoint.apply'),
   'deleting a checkpoint': ofKind('checkpoint.delete'),
   'a merge': ofKind('vm.merge'),
-  autostop: ofKind('host.autostop'),
+};
+
+export const backupScenarios: Readonly<Record<string, QemuScenario>> = {
+  'a backup': ofKind('backup.run'),
+  'a fork': ofKind('vm.fork'),
+  'a reference point': ofKind('reference.create'),
+  'opening changes': ofKind('changes.open'),
+  'a restore': ofKind('restore.vm'),
+  'a restored disk': ofKind('restore.disk'),
 };

@@ -27,7 +27,8 @@ const limitsMs: Readonly<Record<string, number>> = {
 
 /** What takes longest begins first, so that no processor is idle while the last file of a tier ends. */
 const longest = [
-  'test/crash/qemu-killed.test.ts',
+  'test/crash/qemu-killed/machines.test.ts',
+  'test/crash/qemu-killed/checkpoints.test.ts',
   'test/crash/daemon-killed/vms.test.ts',
   'test/crash/daemon-killed/restores.test.ts',
   'test/guest/debian.test.ts',
