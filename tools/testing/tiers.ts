@@ -29,6 +29,7 @@ const limitsMs: Readonly<Record<string, number>> = {
 const longest = [
   'test/crash/qemu-killed/machines.test.ts',
   'test/crash/qemu-killed/checkpoints.test.ts',
+  'test/crash/qemu-killed/backups.test.ts',
   'test/crash/daemon-killed/vms.test.ts',
   'test/crash/daemon-killed/restores.test.ts',
   'test/guest/debian.test.ts',
