@@ -1,3 +1,4 @@
+/** What operations of backups and reference points need before they can be begun, and what they may not leave behind. */
 import { readdirSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';

@@ -1,3 +1,9 @@
+/**
+ * A fork: new layers on all disks of a VM at one instant, so that what lies below is still
+ * (docs/design/0006-disk-chains.md, "The record decides"). Each part can be repeated, by the same operation.
+ *
+ *   planFork → makeOverlays → ChainRecords.change(withFork) → forkInQemu → sealFork
+ */
 import type { DiskSettings, LayerSeal, VmSettings } from '@corral/api/schemas/vm-settings';
 import { isCorralError } from '@corral/core/errors';
 import { derivedId } from '@corral/core/ids';

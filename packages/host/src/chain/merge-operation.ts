@@ -1,3 +1,7 @@
+/**
+ * vm.merge: the upper of two layers goes into the file of the lower (docs/design/0006-disk-chains.md). It lives as long
+ * as it takes, over stop, start and restart of the daemon, and until its `record` is done the chain is as before.
+ */
 import { DiskLayer, type LayerSeal } from '@corral/api/schemas/vm-settings';
 import { delay } from '@corral/core/abort';
 import { isCorralError } from '@corral/core/errors';

@@ -1,3 +1,4 @@
+/** Files of layers that nobody holds any more. */
 import { chainOf } from '../chain/chain.ts';
 import { type ChainState, diskIdsOf, holdersOf } from '../chain/chain-records.ts';
 import type { PinRecord } from '../chain/pin-record.ts';

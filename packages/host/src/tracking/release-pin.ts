@@ -1,3 +1,9 @@
+/**
+ * Lets go of a pin. What was abandoned while it held the files (a checkpoint was applied or deleted, a disk removed) goes
+ * with it: what it says of changes is saved first, since a reference point may stand on it.
+ *
+ *   save changes ─▶ delete files ─▶ record without the pin: each part is repeated if one of them is cut off
+ */
 import type { ChainState } from '../chain/chain-records.ts';
 import { unheld } from '../checkpoint/layer-files.ts';
 import { removeWhole } from '../storage/whole-files.ts';

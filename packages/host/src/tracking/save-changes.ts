@@ -1,3 +1,7 @@
+/**
+ * Writes down what changed between two states before a merge, or a deletion, makes it unreadable. Repeatable: what
+ * is recorded is not read again, since a merge may have begun to write to the file that said it.
+ */
 import { derivedId } from '@corral/core/ids';
 import type { Merge } from '../chain/chain.ts';
 import type { ChainRecords, ChainState } from '../chain/chain-records.ts';

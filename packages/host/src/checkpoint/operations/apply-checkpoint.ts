@@ -1,3 +1,7 @@
+/**
+ * checkpoint.apply: goes to a checkpoint, anywhere in the tree. Whatever can fail comes before the present is touched
+ * (docs/design/0008-checkpoints.md, "Apply").
+ */
 import { defineOperation } from '@corral/operation/operation';
 import { z } from 'zod';
 import { chainOf } from '../../chain/chain.ts';

@@ -1,3 +1,4 @@
+/** vm.disk-add and vm.disk-remove, of a VM that runs or does not. */
 import { type DiskLayer, DiskSettings } from '@corral/api/schemas/vm-settings';
 import { defineOperation } from '@corral/operation/operation';
 import { z } from 'zod';

@@ -1,3 +1,4 @@
+/** vm.save: the memory goes to disk, then QEMU ends. Until the record says 'saved' the guest can go on. */
 import type { VmSettings } from '@corral/api/schemas/vm-settings';
 import { defineOperation } from '@corral/operation/operation';
 import { z } from 'zod';

@@ -1,3 +1,4 @@
+/** vm.start: from off or from saved memory. Until the guest runs everything is taken back on failure. */
 import { isCorralError } from '@corral/core/errors';
 import { defineOperation } from '@corral/operation/operation';
 import type { QmpClient } from '@corral/qmp/qmp-client';
