@@ -50,6 +50,15 @@ async function somebodyReads(client: Client): Promise<boolean> {
   return false;
 }
 
+/** No operation waits for an administrator. */
+export async function noneStuck(client: Client): Promise<void> {
+  const { items } = await client.operation.list({});
+  assert.deepEqual(
+    items.filter(({ state }) => state === 'stuck'),
+    [],
+  );
+}
+
 /** No process, file or record without its VM, and none missing. */
 export async function nothingLeftOver(client: Client, data: string, daemonPid: number): Promise<void> {
   await closeReaders(client);

@@ -9,7 +9,7 @@ import { processesOf } from '../support/processes.ts';
 import type { TestHost } from '../support/test-host.ts';
 import { CrashHost } from './crash-host.ts';
 import { assertKept, assertSoundLayers, guestData } from './guest-data.ts';
-import { allEnded, nothingLeftOver } from './invariants.ts';
+import { allEnded, noneStuck, nothingLeftOver } from './invariants.ts';
 import { moment } from './moment.ts';
 import type { QemuScenario } from './qemu-scenarios.ts';
 import { all, nameOf, phasesOf, registry, seed } from './steps.ts';
@@ -131,11 +131,7 @@ export async function runsAgain(host: TestHost): Promise<void> {
 
 /** No operation has been left stuck, and the supervisor has seen what happened to each VM. */
 async function settled({ client, data }: TestHost): Promise<void> {
-  const { items } = await client.operation.list({});
-  assert.deepEqual(
-    items.filter(({ state }) => state === 'stuck'),
-    [],
-  );
+  await noneStuck(client);
   const rests = new Set(['off', 'saved', 'running', 'paused']);
   await eventually(
     'the VMs have settled, and deaths were noticed',

@@ -18,7 +18,7 @@ import { TestHost } from '../support/test-host.ts';
 import { running } from './checkpoint-scenarios.ts';
 import { CrashHost } from './crash-host.ts';
 import { assertKept, assertSoundLayers, guestData } from './guest-data.ts';
-import { allEnded, nothingLeftOver } from './invariants.ts';
+import { allEnded, noneStuck, nothingLeftOver } from './invariants.ts';
 import { moment } from './moment.ts';
 import { scenarios } from './scenarios.ts';
 import { all, type CrashPoint, crashPoints, nameOf, seed } from './steps.ts';
@@ -91,11 +91,7 @@ async function cutPower({ host, volume, seed }: Powered): Promise<void> {
   await host.disarm();
   await host.startDaemon();
   await allEnded(host.client);
-  const { items } = await host.client.operation.list({});
-  assert.deepEqual(
-    items.filter(({ state }) => state === 'stuck'),
-    [],
-  );
+  await noneStuck(host.client);
 }
 
 async function cutAt(powered: Powered, point: CrashPoint): Promise<void> {

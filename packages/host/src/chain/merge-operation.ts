@@ -10,7 +10,7 @@ import type { QmpClient } from '@corral/qmp/qmp-client';
 import { z } from 'zod';
 import { chainErrors } from '../errors.ts';
 import { removeWhole } from '../storage/whole-files.ts';
-import { monitorOf, type VmHost } from '../vm/vm-host.ts';
+import { isQemuGone, monitorOf, type VmHost } from '../vm/vm-host.ts';
 import { type Chain, chainOf, isSameLayer, withMerged, withSeal } from './chain.ts';
 import { ChainPaused, type MergeRequest } from './chain-keeper.ts';
 import { type ChainState, holdersOf, withChains } from './chain-records.ts';
@@ -193,12 +193,7 @@ async function commit(
         await recordMerge(host, request);
       });
     } catch (cause) {
-      const again =
-        cause instanceof ChainPaused ||
-        ['qmp.connection-lost', 'qmp.closed', 'vm.qemu-gone', 'qmp.not-listening'].some((code) =>
-          isCorralError(cause, code),
-        );
-      if (!again) throw failed(request, cause);
+      if (!(cause instanceof ChainPaused) && !isQemuGone(cause)) throw failed(request, cause);
       await delay(lookAgainMs, signal);
     }
   }

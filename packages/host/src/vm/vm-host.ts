@@ -1,5 +1,6 @@
 /** What the operations on VMs work with. */
 
+import { isCorralError } from '@corral/core/errors';
 import { Turns } from '@corral/core/turns';
 import { isLegal, type VmAction, vmActions } from '@corral/core/vm-actions';
 import type { QmpClient } from '@corral/qmp/qmp-client';
@@ -87,6 +88,13 @@ export async function monitorOf(host: VmHost, id: string, signal: AbortSignal): 
   const record = await host.records.get(id);
   if (!record.process) throw vmErrors['qemu-gone']({ vm: record.settings.name });
   return host.supervisor.attach(record, signal);
+}
+
+/** Whether an error only says that the VM's QEMU ended, or let go of its monitor, before or while it was asked. */
+export function isQemuGone(cause: unknown): boolean {
+  return ['qmp.connection-lost', 'qmp.closed', 'qmp.not-listening', 'vm.qemu-gone'].some((code) =>
+    isCorralError(cause, code),
+  );
 }
 
 /** A merge in the background changes a VM's settings beside other operations: the newest must be written last. */

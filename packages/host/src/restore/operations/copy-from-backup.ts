@@ -12,7 +12,7 @@ import { ChainPaused } from '../../chain/chain-keeper.ts';
 import { withChains } from '../../chain/chain-records.ts';
 import { openStorageDaemon } from '../../chain/storage-daemon.ts';
 import { connectionTarget } from '../../repository/repository-host.ts';
-import { monitorOf, rewriteSettingsFile, type VmHost } from '../../vm/vm-host.ts';
+import { isQemuGone, monitorOf, rewriteSettingsFile, type VmHost } from '../../vm/vm-host.ts';
 import { subject } from '../../vm/vm-supervisor.ts';
 import { type RestoreHost, RestoreSource } from '../restore-host.ts';
 import { streamDisk } from '../stream-job.ts';
@@ -99,8 +99,7 @@ function pointBelow(disk: DiskSettings): DiskLayer | undefined {
 }
 
 function isPassing(cause: unknown): boolean {
-  const codes = ['qmp.connection-lost', 'qmp.closed', 'qmp.not-listening', 'vm.qemu-gone', 'vm.not-found'];
-  return cause instanceof ChainPaused || codes.some((code) => isCorralError(cause, code));
+  return cause instanceof ChainPaused || isQemuGone(cause) || isCorralError(cause, 'vm.not-found');
 }
 
 /** In the VM's QEMU if it has one, else in a storage daemon. */

@@ -9,7 +9,7 @@ import { z } from 'zod';
 import { vmErrors } from '../../errors.ts';
 import { followHostClock } from '../../guest/guest-clock.ts';
 import { removeWhole } from '../../storage/whole-files.ts';
-import { monitorOf, requireLegal, type VmHost } from '../vm-host.ts';
+import { isQemuGone, monitorOf, requireLegal, type VmHost } from '../vm-host.ts';
 import { subject } from '../vm-supervisor.ts';
 import type { VmTarget } from './start.ts';
 
@@ -160,8 +160,7 @@ async function pressPowerButton(host: VmHost, id: string, signal: AbortSignal): 
     await qmp.execute('system_powerdown', {}, { signal });
   } catch (cause) {
     // A guest that had been asked before went off just now: whoever waits for that finds it gone.
-    const gone = ['qmp.connection-lost', 'qmp.closed', 'qmp.not-listening', 'vm.qemu-gone'];
-    if (!gone.some((code) => isCorralError(cause, code))) throw cause;
+    if (!isQemuGone(cause)) throw cause;
   }
 }
 
