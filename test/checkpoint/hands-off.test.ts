@@ -1,10 +1,11 @@
 /** A chain that somebody touched: it is named, the VM does not start on it, and nothing is built on it. */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { appendFile, rename, truncate, utimes } from 'node:fs/promises';
+import { appendFile, rename, truncate, utimes, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { describe, it } from 'node:test';
 import type { Client } from '@corral/api/client.gen';
+import { resizeDisk } from '@corral/disk/verbs/resize-disk';
 import { CheckpointFile } from '@corral/host/checkpoint/checkpoint-files';
 import { ended, succeeded } from '../support/operations.ts';
 import { TestHost } from '../support/test-host.ts';
@@ -68,5 +69,58 @@ describe('a layer that was touched from outside', () => {
     );
     await truncate(one!, 100);
     await startFailsWith(client, 'chain.layer-touched', one!);
+  });
+
+  it('is noticed on top too, of a VM that rests; accepted, the VM starts, and what had changed is not believed', async () => {
+    await using host = await TestHost.start();
+    const { client } = host;
+    const disks = [{ name: 'data', sizeBytes: 16 * MiB }];
+    await succeeded(client, client.vm.create({ name: 'a', memoryBytes: 64 * MiB, disks }));
+    await succeeded(client, client.reference.create('a', { name: 'monday' }));
+    await succeeded(client, client.vm.start('a'));
+    await succeeded(client, client.vm.stop('a'));
+    const vm = await client.vm.show('a');
+    const top = resolve(join(host.data, 'vms', vm.id), vm.disks[0]!.path);
+    assert.deepEqual(await findings(client), []);
+
+    await utimes(top, new Date(), new Date());
+    await startFailsWith(client, 'chain.layer-touched', top);
+    assert.deepEqual(await findings(client), [['altered', top, 'data']]);
+    // Nothing is stacked on it or read from it either.
+    for (const begin of [
+      () => client.checkpoint.create('a', { name: 'one' }),
+      () => client.reference.create('a', { name: 'tuesday' }),
+      () => client.vm.clone('a', { name: 'b' }),
+    ]) {
+      assert.equal((await ended(client, await begin())).error?.code, 'chain.layer-touched');
+    }
+
+    await succeeded(client, client.vm.disk.accept('a', 'data'));
+    assert.deepEqual(await findings(client), []);
+    assert.deepEqual((await client.reference.list('a')).items, []);
+    await succeeded(client, client.vm.start('a'));
+    await succeeded(client, client.vm.stop('a'));
+    assert.deepEqual(await findings(client), []);
+  });
+
+  it('has its new size when somebody resized it, and is not accepted when it is no disk', async () => {
+    await using host = await TestHost.start();
+    const { client } = host;
+    const disks = [{ name: 'data', sizeBytes: 16 * MiB }];
+    await succeeded(client, client.vm.create({ name: 'a', memoryBytes: 64 * MiB, disks }));
+    await succeeded(client, client.vm.start('a'));
+    await succeeded(client, client.vm.stop('a'));
+    const vm = await client.vm.show('a');
+    const top = resolve(join(host.data, 'vms', vm.id), vm.disks[0]!.path);
+
+    await resizeDisk(top, 32 * MiB);
+    await startFailsWith(client, 'chain.layer-touched', top);
+    await succeeded(client, client.vm.disk.accept('a', 'data'));
+    assert.equal((await client.vm.show('a')).disks[0]!.sizeBytes, 32 * MiB);
+
+    await writeFile(top, 'no disk at all');
+    const refused = await ended(client, await client.vm.disk.accept('a', 'data'));
+    assert.match(String(refused.error?.code), /^disk\./);
+    await startFailsWith(client, 'chain.layer-touched', top);
   });
 });

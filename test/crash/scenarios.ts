@@ -108,6 +108,7 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
     prepare: withHotDisk,
     begin: (client) => client.vm.disk.resize('a', 'more', { sizeBytes: 2 ** 25 }),
   },
+  'vm.disk-accept': { prepare: create, begin: (client) => client.vm.disk.accept('a', 'data') },
   'vm.disk-remove': { prepare: withHotDisk, begin: (client) => client.vm.disk.remove('a', 'more') },
   'vm.port-add': { prepare: start, begin: (client) => client.vm.port.add('a', { network: 'user' }) },
   'vm.port-remove': { prepare: create, begin: (client) => client.vm.port.remove('a', 'net0') },

@@ -348,6 +348,15 @@ class VmDiskClient {
     return this.#caller.json<Result<'vm.disk.resize'>>({ method: 'PATCH', path: `/v1/vms/${part(vm)}/disks/${part(disk)}`, body }, options);
   }
 
+  /** Take files of a disk that were changed from outside as they are. */
+  accept(
+    vm: string,
+    disk: string,
+    options: CallOptions = {},
+  ): Promise<Result<'vm.disk.accept'>> {
+    return this.#caller.json<Result<'vm.disk.accept'>>({ method: 'POST', path: `/v1/vms/${part(vm)}/disks/${part(disk)}/accept` }, options);
+  }
+
   /** Detach a disk and delete it; a pass-through device stays as it is. */
   remove(
     vm: string,

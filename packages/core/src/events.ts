@@ -71,6 +71,12 @@ export const eventTypes = {
     'Disk removed',
     (vm, d) => `Disk ${d.disk} was removed from VM ${vm}.`,
   ),
+  'vm.disk-accepted': event<{ disk: string }>(
+    'warning',
+    'Files of a disk accepted as they are',
+    (vm, d) =>
+      `The files of disk ${d.disk} of VM ${vm} were taken as they are. What was changed in them is not known: the reference points of the disk ended, and its next backup reads all of it.`,
+  ),
   'vm.disk-resized': event<{ disk: string; sizeBytes: number }>(
     'info',
     'Disk enlarged',

@@ -36,6 +36,7 @@ export const vmActions = {
   clone: ['off', 'saved', 'running', 'paused'],
   'disk-add': ['off', 'running', 'paused'],
   'disk-remove': ['off', 'running', 'paused'],
+  'disk-accept': ['off', 'saved'],
   'disk-resize': ['off', 'running', 'paused'],
   'port-add': ['off', 'running', 'paused'],
   'port-remove': ['off', 'running', 'paused'],

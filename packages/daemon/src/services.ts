@@ -140,6 +140,8 @@ export interface VmService {
   ): Promise<OperationSnapshot>;
   /** @throws vm.disk-not-found, vm.disk-shrinks */
   resizeDisk(vm: string, disk: string, input: DiskResize, caller: Caller): Promise<OperationSnapshot>;
+  /** @throws vm.disk-not-found */
+  acceptDisk(vm: string, disk: string, caller: Caller): Promise<OperationSnapshot>;
   addPort(vm: string, port: PortSource, caller: Caller): Promise<OperationSnapshot>;
   removePort(vm: string, port: string, caller: Caller): Promise<OperationSnapshot>;
 }

@@ -230,7 +230,7 @@ export const chainErrors = defineErrors('chain', {
     409,
     'A layer of a disk was touched',
     (p) =>
-      `VM "${p.vm}", disk "${p.disk}": ${p.path} is not what Corral had sealed: ${p.reason}. Everything above it rests on its content, so the VM is not started. Put the original file back. If you know that the content is right, "corral volume check --vm ${p.vm} --accept" takes it as it is.`,
+      `VM "${p.vm}", disk "${p.disk}": ${p.path} is not what Corral had left: ${p.reason}. So nothing is started on it or read from it. Put the original file back. If you know that the content is right, "corral vm disk accept ${p.vm} ${p.disk}" takes it as it is.`,
   ),
   'merge-failed': error<{ vm: string; disk: string; reason: string }>(
     500,

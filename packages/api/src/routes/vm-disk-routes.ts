@@ -64,6 +64,20 @@ export const vmDiskRoutes = {
       'operation.busy',
     ],
   }),
+  'vm.disk.accept': route({
+    id: 'vm.disk.accept',
+    method: 'POST',
+    path: '/v1/vms/{vm}/disks/{disk}/accept',
+    summary: 'Take files of a disk that were changed from outside as they are',
+    description:
+      'Its reference points end, since what was changed in the files is not known: the next backup reads the whole disk.',
+    role: 'administrator',
+    kind: 'operation',
+    params: VmParams.extend({ disk: NameOrId }),
+    status: 202,
+    response: Operation,
+    errors: ['vm.not-found', 'vm.illegal-state', 'vm.disk-not-found', 'vm.fixed-device', 'operation.busy'],
+  }),
   'vm.disk.remove': route({
     id: 'vm.disk.remove',
     method: 'DELETE',

@@ -44,6 +44,36 @@ test('every command has examples of itself', async () => {
   }
 });
 
+/** Null where a word stands in the place of a command and is none. */
+async function commandOf(call: string): Promise<string[] | null> {
+  const words: string[] = [];
+  let commands: Readonly<Record<string, CommandEntry>> = rootGroup.commands;
+  for (const word of call.split(/\s+/).slice(1)) {
+    const entry = commands[word];
+    if (!entry) return Object.keys(commands).length > 0 && /^[a-z]/.test(word) ? null : words;
+    words.push(word);
+    const node = await entry.load();
+    commands = isGroup(node) ? node.commands : {};
+  }
+  return words;
+}
+
+test('every command that an error, an event or a page names exists, with its options', async () => {
+  const root = new URL('../../../../', import.meta.url);
+  const pages = ['README.md', ...globSync('docs/**/*.md', { cwd: root })];
+  const wrong: string[] = [];
+  for (const page of pages) {
+    const text = readFileSync(new URL(page, root), 'utf8');
+    for (const call of new Set(text.match(/(?<=["`])corral [a-z][^"`\n]*/g))) {
+      const words = await commandOf(call);
+      const { stdout } = await runCli([...(words ?? []), '--help']);
+      const options = call.match(/(?<=\s)--[a-z][a-z-]*/g) ?? [];
+      if (!words || options.some((option) => !stdout.includes(option))) wrong.push(`${page}: ${call}`);
+    }
+  }
+  assert.deepEqual(wrong, []);
+});
+
 test('the reference names every command and every exit code', async () => {
   const reference = (await generate()).get('docs/cli.md') ?? '';
   for await (const { words } of everyCommand()) {

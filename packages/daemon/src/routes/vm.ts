@@ -55,6 +55,8 @@ function diskHandlers(vms: VmService): HandlersOf<'vm.disk'> {
     },
     'vm.disk.resize': async ({ body, caller, params }) =>
       operationDocument(await vms.resizeDisk(params.vm, params.disk, body, caller)),
+    'vm.disk.accept': async ({ caller, params }) =>
+      operationDocument(await vms.acceptDisk(params.vm, params.disk, caller)),
     'vm.disk.remove': async ({ caller, params, query }) => {
       const options = { keep: query.keep === 'true' };
       return operationDocument(await vms.removeDisk(params.vm, params.disk, options, caller));

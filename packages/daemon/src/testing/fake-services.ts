@@ -215,6 +215,7 @@ function fakeVms(state: State): VmService {
     addDisk: async (vm, disk, caller) => change(vm, `addDisk ${disk.name}`, caller),
     resizeDisk: async (vm, disk, { sizeBytes }, caller) =>
       change(vm, `resizeDisk ${disk} ${sizeBytes}`, caller),
+    acceptDisk: async (vm, disk, caller) => change(vm, `acceptDisk ${disk}`, caller),
     removeDisk: async (vm, disk, { keep }, caller) => change(vm, `removeDisk ${disk} ${keep}`, caller),
     addPort: async (vm, port, caller) => change(vm, `addPort ${port.network}`, caller),
     removePort: async (vm, port, caller) => change(vm, `removePort ${port}`, caller),

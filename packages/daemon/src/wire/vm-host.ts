@@ -63,7 +63,7 @@ export async function assembleVmHost(options: VmHostOptions) {
   const chains = new ChainKeeper({
     directory,
     records: chainRecords,
-    vmIds: async () => (await records.list()).map(({ settings }) => settings.id),
+    vms: records,
     startMerge: async (request, whenBusy) =>
       void (await engine().start(merge, request, { requestedBy: 'corral', whenBusy })),
     log,

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { DataDirectory } from '../data-directory.ts';
 import type { Logger } from '../logger.ts';
 import { sampleState, vmOn } from '../testing/sample-chains.ts';
+import type { VmRecords } from '../vm/vm-record.ts';
 import { ChainKeeper, type MergeRequest } from './chain-keeper.ts';
 import type { ChainRecords } from './chain-records.ts';
 
@@ -12,7 +13,7 @@ test('what comes after a merge is recorded behind it before it ends', async () =
   await using keeper = new ChainKeeper({
     directory: new DataDirectory('/nowhere'),
     records: { read: async () => state } as unknown as ChainRecords,
-    vmIds: async () => [],
+    vms: { get: async () => state.vm, update: async () => state.vm } as unknown as VmRecords,
     startMerge: async (request, whenBusy) => void recorded.push([request, whenBusy]),
     log: {} as Logger,
   });

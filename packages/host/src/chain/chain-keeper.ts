@@ -8,9 +8,11 @@ import { delay } from '@corral/core/abort';
 import { isCorralError } from '@corral/core/errors';
 import type { DataDirectory } from '../data-directory.ts';
 import type { Logger } from '../logger.ts';
+import type { VmRecord, VmRecords } from '../vm/vm-record.ts';
 import type { Merge } from './chain.ts';
 import { type ChainRecords, diskIdsOf, holdersOf } from './chain-records.ts';
 import { planMerges } from './layer-forest.ts';
+import { lacksTopSeals, sealTops } from './resting-tops.ts';
 import { endStorageDaemons } from './storage-daemon.ts';
 
 export interface MergeRequest extends Merge {
@@ -23,7 +25,7 @@ export interface MergeRequest extends Merge {
 export interface ChainKeeperOptions {
   readonly directory: DataDirectory;
   readonly records: ChainRecords;
-  readonly vmIds: () => Promise<readonly string[]>;
+  readonly vms: VmRecords;
   /**
    * Returns when the merge is recorded.
    *
@@ -143,7 +145,7 @@ export class ChainKeeper implements AsyncDisposable {
 
   async #lookAgainAndAgain(): Promise<void> {
     while (!this.#stop.signal.aborted) {
-      for (const id of await this.#options.vmIds()) await this.#look(id);
+      for (const { settings } of await this.#options.vms.list()) await this.#look(settings.id);
       await delay(lookAgainMs, this.#stop.signal);
     }
   }
@@ -151,6 +153,7 @@ export class ChainKeeper implements AsyncDisposable {
   async #look(vmId: string, whenBusy: 'refuse' | 'queue' = 'refuse'): Promise<void> {
     if (this.#paused.has(vmId) || this.#stop.signal.aborted) return;
     const state = await this.#options.records.read(vmId);
+    await this.#sealTops(state.vm);
     const conditions = { running: state.vm.process !== null, tracked: state.references.length > 0 };
     for (const diskId of diskIdsOf(state)) {
       const [merge] = planMerges(holdersOf(state, diskId), conditions);
@@ -158,6 +161,18 @@ export class ChainKeeper implements AsyncDisposable {
       const diskName = state.vm.settings.disks.find(({ id }) => id === diskId)?.name ?? diskId;
       const request = { ...merge, vmId, vmName: state.vm.settings.name, diskId, diskName };
       await this.#startMerge(request, whenBusy);
+    }
+  }
+
+  /** Never waits for a pause: at its end there is another look. */
+  async #sealTops(vm: VmRecord): Promise<void> {
+    const { directory, vms } = this.#options;
+    const { id } = vm.settings;
+    if (this.#paused.has(id) || !lacksTopSeals(vm)) return;
+    try {
+      await this.work(id, this.#stop.signal, () => sealTops(directory, vms, id));
+    } catch (cause) {
+      if (!(cause instanceof ChainPaused)) throw cause;
     }
   }
 

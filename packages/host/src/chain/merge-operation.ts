@@ -17,6 +17,7 @@ import { type ChainState, holdersOf, withChains } from './chain-records.ts';
 import { commitLayer } from './commit-job.ts';
 import { planMerges, sealedAbove } from './layer-forest.ts';
 import { allocatedBytes, watchSpace } from './merge-space.ts';
+import { giveUpTopSeals } from './resting-tops.ts';
 import { sealOf } from './seal.ts';
 import { openStorageDaemon } from './storage-daemon.ts';
 
@@ -263,6 +264,8 @@ async function commitIn(
   }
   const chain = chainDownFrom(state, diskId, upper.id);
   if (!chain) return;
+  // The top may be the upper one, or get a new header.
+  await giveUpTopSeals(host.records, vmId);
   const daemon = await openStorageDaemon({
     directory: host.directory,
     vmId,

@@ -8,6 +8,7 @@ import type { OperationStep, UndoContext } from '@corral/operation/operation';
 import { z } from 'zod';
 import { chainOf, withChain } from '../chain/chain.ts';
 import type { ChainState } from '../chain/chain-records.ts';
+import { vouchForChains } from '../chain/check-seals.ts';
 import {
   type ForkOverlay,
   makeOverlays,
@@ -99,7 +100,7 @@ function planStep<Input>(host: VmHost, of: Of<Input>): CaptureStep<Input, 'plan-
   };
 }
 
-/** @throws vm.illegal-state, checkpoint.name-taken, checkpoint.no-guest, chain.cannot-fork, volume.below-reserve */
+/** @throws vm.illegal-state, checkpoint.name-taken, checkpoint.no-guest, chain.cannot-fork, chain.layer-touched, volume.below-reserve */
 async function planCapture(host: VmHost, capture: Capture, seed: string): Promise<CapturePlan> {
   const { vm, checkpoints } = await host.chainRecords.read(capture.vmId);
   requireLegal(host, vm, 'checkpoint-create');
@@ -111,6 +112,7 @@ async function planCapture(host: VmHost, capture: Capture, seed: string): Promis
       reason: `it is ${state}, so its agent answers nothing`,
     });
   }
+  await vouchForChains(host, capture.vmId);
   const overlays = planFork(vm.settings, seed);
   const memory = capture.type === 'standard' && state !== 'off';
   const memoryBytes = memory ? (vm.process?.applied.memoryBytes ?? 0) : 0;

@@ -9,6 +9,7 @@ import type { VmAction } from '@corral/core/vm-actions';
 import type { AnyStep, StepContext } from '@corral/operation/operation';
 import { z } from 'zod';
 import type { ChainState } from '../chain/chain-records.ts';
+import { vouchForChains } from '../chain/check-seals.ts';
 import {
   type ForkOverlay,
   makeOverlays,
@@ -69,6 +70,7 @@ export function forkSteps(host: VmHost, action: VmAction): AnyStep<ForkInput, Fo
         const record = await host.records.get(input.vmId);
         requireLegal(host, record, action);
         if (input.pin) requireOwnContent(record.settings);
+        await vouchForChains(host, input.vmId);
         await requireForkRoom(host, record.settings, `The fork of VM ${record.settings.name}`);
         const overlays = planFork(record.settings, operationId, forkable(record.settings));
         await makeOverlays(host, record, overlays, signal);

@@ -1,4 +1,5 @@
 /** Every kind of operation on VMs, made once per daemon: the registry that crash tests enumerate is filled from here. */
+import { vmDiskAccept } from './operations/accept-disk.ts';
 import { vmClone } from './operations/clone.ts';
 import { vmCreate } from './operations/create.ts';
 import { vmDelete } from './operations/delete.ts';
@@ -27,6 +28,7 @@ export function vmOperations(host: VmHost) {
     delete: vmDelete(host),
     diskAdd: vmDiskAdd(host),
     diskRemove: vmDiskRemove(host),
+    diskAccept: vmDiskAccept(host),
     diskResize: vmDiskResize(host),
     portAdd: vmPortAdd(host),
     portRemove: vmPortRemove(host),

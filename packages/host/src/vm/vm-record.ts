@@ -3,7 +3,7 @@
  *
  * Keys: `vm/<id>` → VmRecord, `vm-name/<name>` → id. Both change in one transaction, so a name is never taken twice.
  */
-import { VmSettings } from '@corral/api/schemas/vm-settings';
+import { LayerSeal, VmSettings } from '@corral/api/schemas/vm-settings';
 import type { Store, StoreEntry, TransactionStep } from '@corral/store/store';
 import { z } from 'zod';
 import { vmErrors } from '../errors.ts';
@@ -28,6 +28,14 @@ export const SavedMemory = z.strictObject({
   applied: VmSettings,
 });
 
+/** The top layer of a disk as it was last left. */
+const RestingTop = z.strictObject({
+  diskId: z.string(),
+  layerId: z.string(),
+  path: z.string(),
+  seal: LayerSeal,
+});
+
 export const VmRecord = z.strictObject({
   settings: VmSettings,
   /** User and group id of its QEMU; null where the daemon is not root and QEMU runs as the daemon's user. */
@@ -36,9 +44,12 @@ export const VmRecord = z.strictObject({
   saved: SavedMemory.nullable(),
   /** The checkpoint that the present stands on. */
   checkpointId: z.string().nullable(),
+  /** While it has no QEMU: what its top layers must still be like; absent while somebody may write to them. */
+  resting: z.array(RestingTop).optional(),
 });
 
 export type SavedMemory = z.infer<typeof SavedMemory>;
+export type RestingTop = z.infer<typeof RestingTop>;
 export type VmRecord = z.infer<typeof VmRecord>;
 export type VmProcessRecord = z.infer<typeof Process>;
 

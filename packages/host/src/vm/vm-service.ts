@@ -218,6 +218,15 @@ export class VmService {
     );
   }
 
+  async acceptDisk(vm: string, name: string, caller: Requester): Promise<OperationSnapshot> {
+    const record = await this.#legal(vm, 'disk-accept');
+    const disk = record.settings.disks.find((candidate) => candidate.name === name || candidate.id === name);
+    const names = { vm: record.settings.name, disk: name };
+    if (!disk) throw vmErrors['disk-not-found'](names);
+    if (disk.passThrough) throw vmErrors['fixed-device'](names);
+    return this.#start('diskAccept', { ...target(record), diskId: disk.id, diskName: disk.name }, caller);
+  }
+
   async addPort(vm: string, source: PortSource, caller: Requester): Promise<OperationSnapshot> {
     const record = await this.#legal(vm, 'port-add');
     const port = planPort(record.settings, source, this.#idFacts());

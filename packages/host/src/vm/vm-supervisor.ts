@@ -14,6 +14,7 @@ import type { EventSubject } from '@corral/core/events';
 import type { VmState } from '@corral/core/vm-actions';
 import { QmpClient, type QmpConnectOptions } from '@corral/qmp/qmp-client';
 import type { QmpEvent, QmpEventNamed } from '@corral/qmp/qmp-events';
+import { lookAtTops } from '../chain/resting-tops.ts';
 import type { DataDirectory } from '../data-directory.ts';
 import { vmErrors } from '../errors.ts';
 import type { Logger } from '../logger.ts';
@@ -245,7 +246,9 @@ export class VmSupervisor {
     this.#watched.delete(id);
     await this.#options.onGone(id);
     await this.#options.cleanUpRun(record);
-    await this.#options.records.update(id, (current) => ({ ...current, process: null }));
+    // Of one that had none what is known stays: an edit from outside is found by it.
+    const left = record.process ? { resting: await lookAtTops(this.#options.directory, record) } : {};
+    await this.#options.records.update(id, (current) => ({ ...current, ...left, process: null }));
     this.#changed();
     this.#options.onEnded(id);
   }
@@ -342,8 +345,7 @@ export class VmSupervisor {
 
   async #reportGone(id: string, seen: boolean): Promise<void> {
     const { directory, emit, records, log } = this.#options;
-    const words = await lastWords(directory.vm(id).log);
-    const record = await records.get(id);
+    const [words, record] = [await lastWords(directory.vm(id).log), await records.get(id)];
     log.error({ vm: record.settings.name, lastWords: words }, 'QEMU died');
     await emit('vm.qemu-died', subject(record), { lastWords: words, whileDaemonWasAway: !seen });
     await this.endQemu(id);
@@ -380,7 +382,7 @@ export class VmSupervisor {
 
   /** Work that an event of QEMU started: nobody waits for it but `close`, so its failure is logged here. */
   #inBackground(work: Promise<unknown>): void {
-    const settled = work.then(noResult).catch((cause: unknown) => {
+    const settled = work.then(() => undefined).catch((cause: unknown) => {
       const lost = ['qmp.connection-lost', 'qmp.closed'].some((code) => isCorralError(cause, code));
       if (!lost) this.#options.log.error({ err: cause }, 'watching a VM failed');
     });
@@ -396,5 +398,3 @@ export function subject(record: VmRecord): EventSubject {
 function subjectOf({ id, name }: Watched): EventSubject {
   return { kind: 'vm', id, name };
 }
-
-const noResult = (): void => undefined;

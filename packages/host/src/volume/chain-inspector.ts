@@ -3,6 +3,7 @@ import { stat } from 'node:fs/promises';
 import type { DiskLayer } from '@corral/api/schemas/vm-settings';
 import type { VolumeFinding } from '@corral/api/schemas/volume';
 import { type ChainRecords, type ChainState, diskIdsOf, holdersOf } from '../chain/chain-records.ts';
+import { topSeal } from '../chain/resting-tops.ts';
 import { brokenSeal } from '../chain/seal.ts';
 import { checkpointPaths } from '../checkpoint/checkpoint-files.ts';
 import type { CheckpointRecord } from '../checkpoint/checkpoint-record.ts';
@@ -57,14 +58,19 @@ async function brokenLayers(directory: DataDirectory, state: ChainState): Promis
   return findings;
 }
 
-/** Each once, of whatever holds a chain: the present, checkpoints, whoever reads. Pure. */
+/** Each once, of whatever holds a chain: the present, checkpoints, whoever reads. The top ones of a VM that rests too. Pure. */
 export function sealedLayers(state: ChainState): HeldLayer[] {
+  const { vm } = state;
   const found = new Map<string, HeldLayer>();
   for (const diskId of diskIdsOf(state)) {
     const settings = [state.vm.settings, ...state.checkpoints.map((checkpoint) => checkpoint.settings)];
     const disk = settings.flatMap(({ disks }) => disks).find(({ id }) => id === diskId)?.name ?? diskId;
+    const top = vm.settings.disks.find(({ id }) => id === diskId);
     for (const { name, needs, chain } of holdersOf(state, diskId)) {
-      for (const layer of needs === 'present' ? chain.slice(1) : chain) {
+      const seal = needs === 'present' && top ? topSeal(vm, top) : null;
+      const still =
+        needs === 'present' ? [...(seal ? [{ ...chain[0]!, seal }] : []), ...chain.slice(1)] : chain;
+      for (const layer of still) {
         if (layer.point) continue;
         const holders = [...(found.get(layer.path)?.holders ?? []), name];
         found.set(layer.path, { disk, holders, layer });

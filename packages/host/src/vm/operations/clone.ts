@@ -6,6 +6,7 @@ import { type CopyWay, copyDiskFile } from '@corral/image/copy/copy-disk-file';
 import { defineOperation } from '@corral/operation/operation';
 import { z } from 'zod';
 import { chainOf, withChain } from '../../chain/chain.ts';
+import { vouchForChains } from '../../chain/check-seals.ts';
 import { sealOf } from '../../chain/seal.ts';
 import { makeWhole, writeWhole } from '../../storage/whole-files.ts';
 import { exists } from '../disk-files.ts';
@@ -77,6 +78,7 @@ export function vmClone(host: VmHost) {
         name: 'copy-files',
         run: async ({ input, result, signal, progress }) => {
           await using _files = await host.chains.pause(input.sourceId);
+          await vouchForChains(host, input.sourceId);
           return copyFiles(host, input, result('reserve-user').uid, signal, (done, message) =>
             progress({ done, total: input.settings.disks.length, unit: 'items', message }),
           );

@@ -5,6 +5,7 @@
 import { driverOf } from '@corral/disk/drivers';
 import { defineOperation } from '@corral/operation/operation';
 import { z } from 'zod';
+import { giveUpTopSeals } from '../../chain/resting-tops.ts';
 import { vmErrors } from '../../errors.ts';
 import { layerNode } from '../qemu-devices.ts';
 import { monitorOf, requireLegal, rewriteSettingsFile, type VmHost } from '../vm-host.ts';
@@ -85,6 +86,7 @@ async function grow(
   }
   await using _files = await host.chains.pause(id);
   if (!record.process) {
+    await giveUpTopSeals(host.records, id);
     await driverOf(disk.format).resize(host.directory.resolveInVm(id, disk.path), sizeBytes, { signal });
     return;
   }

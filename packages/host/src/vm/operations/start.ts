@@ -4,6 +4,7 @@ import { defineOperation } from '@corral/operation/operation';
 import type { QmpClient } from '@corral/qmp/qmp-client';
 import { z } from 'zod';
 import { checkSeals } from '../../chain/check-seals.ts';
+import { giveUpTopSeals } from '../../chain/resting-tops.ts';
 import { vmErrors } from '../../errors.ts';
 import { followHostClock } from '../../guest/guest-clock.ts';
 import { removeWhole } from '../../storage/whole-files.ts';
@@ -50,7 +51,7 @@ export function vmStart(host: VmHost) {
           await host.volumes.requireVm(machineToStart(record));
           await host.pointServers.ensure(machineToStart(record), record.uid, signal);
           await checkFiles(await host.launchHost(), machineToStart(record));
-          await checkSeals(host.directory, machineToStart(record));
+          await checkSeals(host.directory, { ...record, settings: machineToStart(record) });
           await requireMemory(host, record);
           if (record.saved) await checkSaved(host, record);
           return { fromSaved: record.saved !== null, saved: record.saved };
@@ -144,6 +145,7 @@ async function launch(host: VmHost, id: string, fromSaved: boolean, signal: Abor
   const applied = machineToStart(record);
   const launchHost = await host.launchHost();
   const known = (await findQemu(host.directory, id))[0];
+  await giveUpTopSeals(host.records, id);
   const identity = known ?? (await spawnQemu(launchHost, { ...record, settings: applied }, fromSaved));
   const started = await host.records.update(id, (current) => ({
     ...current,

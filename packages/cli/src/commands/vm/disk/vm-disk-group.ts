@@ -19,6 +19,10 @@ export const vmDiskGroup: CommandGroup = {
       summary: 'Enlarge a disk, of a running VM too',
       load: async () => (await import('./vm-disk-resize.ts')).vmDiskResize,
     },
+    accept: {
+      summary: 'Take files of a disk that were changed from outside as they are',
+      load: async () => (await import('./vm-disk-accept.ts')).vmDiskAccept,
+    },
     remove: {
       summary: 'Detach a disk and delete it',
       load: async () => (await import('./vm-disk-remove.ts')).vmDiskRemove,
