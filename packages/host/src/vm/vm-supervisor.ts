@@ -69,7 +69,7 @@ export class VmSupervisor {
   readonly #watched = new Map<string, Watched>();
   readonly #activities = new Map<string, Activity>();
   readonly #waiters = new Set<() => void>();
-  readonly #background = new Set<Promise<void>>();
+  readonly #background = new Set<Promise<unknown>>();
   #closed = false;
 
   constructor(options: SupervisorOptions) {
@@ -382,7 +382,7 @@ export class VmSupervisor {
 
   /** Work that an event of QEMU started: nobody waits for it but `close`, so its failure is logged here. */
   #inBackground(work: Promise<unknown>): void {
-    const settled = work.then(() => undefined).catch((cause: unknown) => {
+    const settled = work.catch((cause: unknown) => {
       const lost = ['qmp.connection-lost', 'qmp.closed'].some((code) => isCorralError(cause, code));
       if (!lost) this.#options.log.error({ err: cause }, 'watching a VM failed');
     });
