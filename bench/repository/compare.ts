@@ -1,4 +1,5 @@
 /** Runs the same steps with every peer, in turn, several times; each figure is the median of its runs. */
+import { spawnSync } from 'node:child_process';
 import { mkdir, mkdtemp, readdir, rm, stat, statfs, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { formatSize } from '@corral/core/units';
@@ -22,6 +23,8 @@ interface Row extends Measured {
   readonly step: Step;
   /** Without the program's start; Corral tells it by itself. */
   readonly operationSeconds: number;
+  /** Until all that the program wrote lies on the disk: Corral syncs what it restores before it says so, its peers do not. */
+  readonly durableSeconds: number;
   readonly storedBytes: number;
 }
 
@@ -66,11 +69,15 @@ async function runPeer(folder: string, peer: Peer, { sizeBytes, steps }: Compari
     const before = await folderBytes(files.repository);
     const newest = steps.slice(0, steps.indexOf(step as never)).findLast(isBackup) ?? 'full';
     const { command, ...options } = peer.command(step, files, newest);
+    // What was written before, the image above all, is not to be waited for by this step.
+    syncPlace(files.image);
     const measured = await measure(command, options);
+    const durableSeconds = measured.seconds + syncPlace(files.image);
     const own = measured.lines.find((line) => line.startsWith('{'));
     const operationSeconds = own ? (JSON.parse(own).operationSeconds as number) : measured.seconds;
     const storedBytes = (await folderBytes(files.repository)) - before;
-    if (step !== 'create') rows.push({ peer: peer.name, step, ...measured, operationSeconds, storedBytes });
+    const figures = { ...measured, operationSeconds, durableSeconds, storedBytes };
+    if (step !== 'create') rows.push({ peer: peer.name, step, ...figures });
   }
   for (const left of [
     files.repository,
@@ -80,6 +87,14 @@ async function runPeer(folder: string, peer: Peer, { sizeBytes, steps }: Compari
   ])
     await rm(left, { recursive: true, force: true });
   return rows;
+}
+
+/** @returns how long it took, s */
+function syncPlace(file: string): number {
+  const begun = performance.now();
+  const { status, stderr } = spawnSync('sync', ['--file-system', file]);
+  if (status !== 0) throw new Error(`sync of the file system of ${file} failed: ${stderr}`);
+  return (performance.now() - begun) / 1e3;
 }
 
 function isBackup(step: Step): boolean {
@@ -105,6 +120,7 @@ function medians(rows: readonly Row[]): Row[] {
     ...group[0]!,
     seconds: median(group.map((row) => row.seconds)),
     operationSeconds: median(group.map((row) => row.operationSeconds)),
+    durableSeconds: median(group.map((row) => row.durableSeconds)),
     processorSeconds: median(group.map((row) => row.processorSeconds)),
     // The worst one: an aim for memory holds always.
     peakBytes: Math.max(...group.map((row) => row.peakBytes)),
@@ -120,20 +136,23 @@ function printTable(rows: readonly Row[], { sizeBytes, steps, runs, place }: Com
     `\n${formatSize(sizeBytes)} of mixed content in ${place}, median of ${runs}; incremental: ${changedBlocks(sizeBytes)} blocks of 64 KiB changed`,
   );
   console.log(
-    'step         who                 seconds  operation     MB/s   against restic   stored      cpu s    peak',
+    'step         who                 seconds  operation  on disk     MB/s   against restic: on disk  cpu   stored      cpu s    peak',
   );
   for (const step of steps) {
     const restic = rows.find((row) => row.step === step && row.peer === 'restic');
     for (const row of rows.filter((candidate) => candidate.step === step)) {
-      const ratio = restic ? `${(restic.seconds / row.seconds).toFixed(2)}x` : '';
+      const ratio = (of: (row: Row) => number): string => (restic ? (of(restic) / of(row)).toFixed(2) : '');
       const rate = (sizeBytes / row.operationSeconds / 1e6).toFixed(0);
       const cells = [
         step.padEnd(12),
         row.peer.padEnd(18),
         row.seconds.toFixed(2).padStart(8),
         row.operationSeconds.toFixed(3).padStart(10),
+        row.durableSeconds.toFixed(2).padStart(8),
         rate.padStart(8),
-        ratio.padStart(16),
+        ratio((each) => each.seconds).padStart(15),
+        ratio((each) => each.durableSeconds).padStart(8),
+        ratio((each) => each.processorSeconds).padStart(5),
         formatSize(row.storedBytes).padStart(10),
         row.processorSeconds.toFixed(2).padStart(8),
         formatSize(row.peakBytes).padStart(10),

@@ -12,9 +12,23 @@ function blake(): typeof import('@napi-rs/blake-hash') {
 
 export const hashBytes = 32;
 
-/** BLAKE3-K(key, the parts one after the other), 32 bytes. */
+type Hasher = InstanceType<typeof import('@napi-rs/blake-hash').Blake3Hasher>;
+
+/** To make one takes longer than to hash a block does, and leaves 2 KiB outside the heap. */
+const hashers = new WeakMap<Buffer, Hasher>();
+
+function hasherOf(key: Buffer): Hasher {
+  const known = hashers.get(key);
+  // It keeps its key.
+  known?.reset();
+  const hasher = known ?? blake().Blake3Hasher.newKeyed(key);
+  if (!known) hashers.set(key, hasher);
+  return hasher;
+}
+
+/** BLAKE3-K(key, the parts one after the other), 32 bytes. The content of `key` never changes. */
 export function keyedHash(key: Buffer, ...parts: readonly Uint8Array[]): Buffer {
-  const hasher = blake().Blake3Hasher.newKeyed(key);
+  const hasher = hasherOf(key);
   for (const part of parts) hasher.update(asBuffer(part));
   return hasher.digestBuffer();
 }

@@ -106,7 +106,7 @@ class CipherSealer implements Sealer {
     const decipher = createDecipheriv('aes-256-gcm', this.#key, nonceOf(section, number), {
       authTagLength: tagBytes,
     });
-    decipher.setAAD(Buffer.concat([this.header, extra]));
+    decipher.setAAD(extra.length === 0 ? this.header : Buffer.concat([this.header, extra]));
     decipher.setAuthTag(sealed.subarray(sealed.length - tagBytes));
     const plain = decipher.update(sealed.subarray(0, sealed.length - tagBytes));
     try {
