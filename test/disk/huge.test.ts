@@ -74,7 +74,7 @@ test('a foreign chain has an end', () =>
     for (const [index, path] of paths.slice(1).entries()) {
       await createDisk(path, { format: 'vhdx', parent: paths[index]! });
     }
-    assert.equal((await inspectForeign(paths[63]!, { provedParents: true })).files.length, 64);
+    assert.equal((await inspectForeign(paths[63]!, { provedParents: true })).layers.length, 64);
     const tooLong = () => inspectForeign(paths[64]!, { provedParents: true });
     await assertRejects(tooLong, 'disk.chain-too-deep');
   }));

@@ -77,6 +77,8 @@ export interface DiskInfo {
   readonly physicalSectorBytes: number;
   readonly identity: DiskIdentity;
   readonly parent?: ParentLink;
+  /** When the file was made, RFC 3339, where the format stores it: VHD. As the file says: trust nothing of it. */
+  readonly createdAt?: string;
   /** The file was not closed cleanly: dirty bit (qcow2), log to replay (VHDX), footer copies that differ (VHD). */
   readonly dirty: boolean;
   /** What only this format has, by plain names, for people and for `inspect`. */

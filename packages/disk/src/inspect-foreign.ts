@@ -21,6 +21,17 @@ export interface ForeignOptions extends SignalOptions {
    * a name alone, all that qcow2 has, could make any file of that folder part of the disk.
    */
   readonly provedParents?: boolean | undefined;
+  /**
+   * With `provedParents`: follow names alone, too, for somebody who is told each file of the chain. Only to files that
+   * are disks by their content: as raw, whatever lies in the folder would be one.
+   */
+  readonly namedParents?: boolean | undefined;
+}
+
+export interface ForeignLayer {
+  /** Without symbolic links. */
+  readonly path: string;
+  readonly info: DiskInfo;
 }
 
 export interface ForeignImage {
@@ -29,7 +40,7 @@ export interface ForeignImage {
   /** Bytes that the file, and those it rests on, hold as data. */
   readonly allocatedBytes: number;
   /** Topmost first; one unless parents were asked for. */
-  readonly files: readonly string[];
+  readonly layers: readonly ForeignLayer[];
 }
 
 const defaultMaxBytes = 2 ** 46;
@@ -67,7 +78,8 @@ export async function inspectForeign(path: string, options: ForeignOptions = {})
   for (const layer of chain.layers) {
     allocatedBytes += await checkedBytes(layer.path, layer.disk.info.format, options);
   }
-  return { info: chain.info, allocatedBytes, files: chain.layers.map((layer) => layer.path) };
+  const layers = chain.layers.map(({ disk, path: file }) => ({ path: file, info: disk.info }));
+  return { info: chain.info, allocatedBytes, layers };
 }
 
 /** What the file is, or what was insisted on. */
@@ -100,8 +112,14 @@ function refuseUnproved(image: string, { disk, path }: ChainLayer, options: Fore
   if (!parent) return;
   if (options.provedParents && parent.identity?.dataWriteId !== undefined) return;
   const owner = image === path ? 'it' : path;
+  const name = parent.paths[0]?.path ?? '';
+  if (options.provedParents && options.namedParents) {
+    if (parent.format !== 'raw') return;
+    const convert = 'Convert that file to qcow2, and the link with "qemu-img rebase -u".';
+    throw refusal(image, `${owner} rests on a raw file ("${name}"), which could be any file`, convert);
+  }
   const fix = 'Convert it together with its parents first ("corral disk convert").';
-  throw refusal(image, `${owner} rests on another file ("${parent.paths[0]?.path ?? ''}")`, fix);
+  throw refusal(image, `${owner} rests on another file ("${name}")`, fix);
 }
 
 function refuseSize(path: string, sizeBytes: number, maxBytes: number): void {

@@ -94,6 +94,24 @@ export const vmErrors = defineErrors('vm', {
     'The disk cannot be made',
     (p) => `Disk "${p.disk}": ${p.reason}`,
   ),
+  'nothing-to-keep': error<{ vm: string }>(
+    400,
+    'There are no checkpoints to keep',
+    (p) =>
+      `VM "${p.vm}" was to keep the checkpoints of the files that its disks come from, but none of these files has a parent. Leave out --keep-checkpoints.`,
+  ),
+  'chains-differ': error<{ vm: string; disks: readonly string[] }>(
+    400,
+    'The disks do not have the same checkpoints',
+    (p) =>
+      `A checkpoint of VM "${p.vm}" is a state of all its disks, so all must come from the same number of files that stand on each other: ${p.disks.join(', ')}. Create the VM with those that agree and add the others afterwards with "corral vm disk add"; or leave out --keep-checkpoints, which makes one file of each.`,
+  ),
+  'source-changed': error<{ path: string }>(
+    409,
+    'The files of a disk changed meanwhile',
+    (p) =>
+      `${p.path} does not stand on the same files any more as when the VM was asked for. Leave the files alone while they are copied, and create the VM again.`,
+  ),
   'device-in-use': error<{ vm: string; disk: string; path: string }>(
     409,
     'The device is used by another',

@@ -88,6 +88,12 @@ export const VmCreate = z.strictObject({
   iso: z.string().min(1).max(4096).optional(),
   seed: SeedSource.optional(),
   disks: z.array(DiskSource).max(63).default([]),
+  keepCheckpoints: z
+    .boolean()
+    .default(false)
+    .describe(
+      'all disks come from files with parents, as many for each: they are copied as chains, and each state below the newest becomes a checkpoint',
+    ),
   ports: z.array(PortSource).max(16).optional().describe('default: one on the user-mode network'),
   autostart: Autostart.optional(),
   autostop: Autostop.optional(),

@@ -1,9 +1,10 @@
 /** Where the content of images and disks comes from: recipes, and files and devices that somebody names. */
-import { copyFile } from 'node:fs/promises';
+import { copyFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { SeedSource } from '@corral/api/schemas/vm';
 import { inspectForeign } from '@corral/disk/inspect-foreign';
 import type { ImageHost } from '@corral/host/image/image-operations';
+import type { SourceLayer } from '@corral/host/vm/plan-kept-chains';
 import type { SourceFacts } from '@corral/host/vm/plan-vm';
 import { defaultCacheDirectory } from '@corral/image/cache-directory';
 import { importDisk as importDiskFile } from '@corral/image/import/import-disk';
@@ -35,10 +36,20 @@ function progressTo(report: Parameters<ImageHost['buildMicro']>[2]): NonNullable
   return ({ step, doneBytes, totalBytes }) => report(doneBytes ?? 0, totalBytes ?? null, step);
 }
 
-/** Our own parsers look at a foreign file before any other program does (invariant 5). */
-export async function inspectSource(path: string): Promise<SourceFacts> {
-  const { info } = await inspectForeign(path, { provedParents: true });
-  return { format: info.format, sizeBytes: info.sizeBytes };
+/**
+ * Our own parsers look at a foreign file before any other program does (invariant 5).
+ *
+ * @param keepsChain whoever asks wants each file of its chain, and is told them by name
+ */
+export async function inspectSource(path: string, keepsChain: boolean): Promise<SourceFacts> {
+  const found = await inspectForeign(path, { provedParents: true, namedParents: keepsChain });
+  const layers: SourceLayer[] = [];
+  for (const layer of found.layers) {
+    const { mtime } = await stat(layer.path);
+    const { sizeBytes, createdAt = null } = layer.info;
+    layers.push({ path: layer.path, sizeBytes, modifiedAt: mtime.toISOString(), createdAt });
+  }
+  return { format: found.info.format, sizeBytes: found.info.sizeBytes, layers };
 }
 
 export async function makeSeed(

@@ -227,8 +227,11 @@ describe('the first look at a foreign image', () => {
         const paths = await threeLayers(folder, format);
         const top = paths[2];
         await assertRejects(() => inspectForeign(top), 'disk.foreign-refused');
-        const { files, info } = await inspectForeign(top, { provedParents: true });
-        assert.deepEqual(files, paths.toReversed());
+        const { layers, info } = await inspectForeign(top, { provedParents: true });
+        assert.deepEqual(
+          layers.map(({ path }) => path),
+          paths.toReversed(),
+        );
         assert.equal(info.variant, 'differencing');
         await fill(paths[0], format, 9, MiB, 4096);
         // A VHD keeps its identity when it is written to.
@@ -241,6 +244,22 @@ describe('the first look at a foreign image', () => {
     withFolder(async (folder) => {
       const [, , top] = await threeLayers(folder, 'qcow2');
       await assertRejects(() => inspectForeign(top, { provedParents: true }), 'disk.foreign-refused');
+    }));
+
+  test('follows names where that is wanted, but not to what only a name makes a disk', () =>
+    withFolder(async (folder) => {
+      const named = { provedParents: true, namedParents: true };
+      const paths = await threeLayers(folder, 'qcow2');
+      const { layers } = await inspectForeign(paths[2], named);
+      assert.deepEqual(
+        layers.map(({ path }) => path),
+        paths.toReversed(),
+      );
+      const secret = join(folder, 'secret');
+      await writeFile(secret, Buffer.alloc(MiB, 's'));
+      const child = join(folder, 'child.qcow2');
+      await createDisk(child, { format: 'qcow2', parent: secret, parentFormat: 'raw' });
+      await assertRejects(() => inspectForeign(child, named), 'disk.foreign-refused');
     }));
 
   test('refuses what rests on other files, is absurd, or is of another kind', () =>

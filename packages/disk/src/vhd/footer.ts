@@ -38,6 +38,11 @@ export interface VhdFooter {
   readonly savedState: boolean;
 }
 
+/** RFC 3339. */
+export function createdAt({ timestamp }: VhdFooter): string {
+  return new Date((epochSeconds + timestamp) * 1000).toISOString();
+}
+
 /** One's complement of the sum of all bytes but those of the checksum. */
 export function checksum(bytes: Uint8Array, fieldOffset: number): number {
   let sum = 0;

@@ -3,7 +3,7 @@ import type { DiskInfo, DiskVariant, Extent, Range, SignalOptions } from '../dis
 import type { BlockFile } from '../file.ts';
 import { LayerDisk } from '../layer.ts';
 import type { BlockMap } from './block-map.ts';
-import { sectorBytes } from './footer.ts';
+import { createdAt, sectorBytes } from './footer.ts';
 import { extentsOf, fileExtents, readRange } from './mapping.ts';
 import type { VhdStructure } from './structure.ts';
 import { VhdWriter } from './writer.ts';
@@ -125,6 +125,7 @@ function describe(file: BlockFile, structure: VhdStructure): DiskInfo {
     physicalSectorBytes: sectorBytes,
     identity: { dataWriteId: footer.uniqueId },
     ...(dynamic?.parent ? { parent: dynamic.parent } : {}),
+    ...(footer.timestamp === 0 ? {} : { createdAt: createdAt(footer) }),
     dirty: structure.notes.length > 0,
     details: {
       creator: footer.creator.replace(/\p{Cc}/gu, ' ').trimEnd(),

@@ -3,8 +3,8 @@ import { rm } from 'node:fs/promises';
 import { VmSettings } from '@corral/api/schemas/vm-settings';
 import { defineOperation } from '@corral/operation/operation';
 import { z } from 'zod';
-import { chainOf, withChain } from '../chain/chain.ts';
 import { sealOf } from '../chain/seal.ts';
+import { withSealedLayers } from '../chain/seal-layers.ts';
 import { rewriteCheckpointFiles } from '../checkpoint/checkpoint-files.ts';
 import { CheckpointRecord } from '../checkpoint/checkpoint-record.ts';
 import { removeWhole } from '../storage/whole-files.ts';
@@ -144,31 +144,18 @@ async function leaveFiles(host: VmHost, { atHome, copy, settings }: VmRegisterIn
 
 async function register(host: VmHost, input: VmRegisterInput, uid: number | null): Promise<void> {
   const { id } = input.settings;
-  const settings = await sealed(host, id, input.settings);
-  const saved = input.saved && { ...input.saved, applied: await sealed(host, id, input.saved.applied) };
+  const settings = await withSealedLayers(host.directory, id, input.settings);
+  const saved = input.saved && {
+    ...input.saved,
+    applied: await withSealedLayers(host.directory, id, input.saved.applied),
+  };
   const checkpoints: CheckpointRecord[] = [];
   for (const checkpoint of input.checkpoints) checkpoints.push(await sealedCheckpoint(host, id, checkpoint));
   await host.records.create({ settings, uid, process: null, saved, checkpointId: input.checkpointId });
   await host.chainRecords.change(id, (state) => ({ ...state, checkpoints }));
 }
 
-/** Sealed anew: a copy has other times of modification, and what was read just now is what counts. */
-async function sealed(host: VmHost, id: string, vm: VmSettings): Promise<VmSettings> {
-  const disks: VmSettings['disks'] = [];
-  for (const disk of vm.disks) {
-    const parents: typeof disk.parents = [];
-    for (const layer of disk.parents) {
-      parents.push({
-        ...layer,
-        shared: false,
-        seal: await sealOf(host.directory.resolveInVm(id, layer.path)),
-      });
-    }
-    disks.push(withChain(disk, [...chainOf(disk).slice(0, 1), ...parents]));
-  }
-  return { ...vm, disks };
-}
-
+/** A copy has other times of modification. */
 async function sealedCheckpoint(
   host: VmHost,
   id: string,
@@ -180,7 +167,12 @@ async function sealedCheckpoint(
   }
   const memory = checkpoint.memory && {
     ...checkpoint.memory,
-    applied: await sealed(host, id, checkpoint.memory.applied),
+    applied: await withSealedLayers(host.directory, id, checkpoint.memory.applied),
   };
-  return { ...checkpoint, seals, settings: await sealed(host, id, checkpoint.settings), memory };
+  return {
+    ...checkpoint,
+    seals,
+    settings: await withSealedLayers(host.directory, id, checkpoint.settings),
+    memory,
+  };
 }

@@ -69,7 +69,7 @@ export async function convertDisks(
   for (const { disk: name, from, format } of toConvert) {
     const disk = settings.disks.find((each) => each.name === name)!;
     const source = host.directory.resolveInVm(settings.id, from);
-    const making = { kind: 'import', source, sourceFormat: format } as const;
+    const making = { kind: 'import', source, sourceFormat: format, parents: [] } as const;
     await makeDisk(disk, host.directory.resolveInVm(settings.id, disk.path), making, { uid, signal });
   }
 }

@@ -30,6 +30,7 @@ export function request(overrides: Partial<VmCreate> = {}): VmCreate {
     cpus: 2,
     memoryBytes: 256 * 2 ** 20,
     disks: [{ name: 'data', sizeBytes: 2 ** 30 }],
+    keepCheckpoints: false,
     start: false,
     ...overrides,
   };

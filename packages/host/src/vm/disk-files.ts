@@ -5,6 +5,7 @@
  * Every call of `qemu-img` names the format (invariant 5).
  */
 import { chmod, chown, rm, stat } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import type { DiskSettings } from '@corral/api/schemas/vm-settings';
 import type { Progress } from '@corral/disk/disk';
 import { driverOf } from '@corral/disk/drivers';
@@ -15,6 +16,9 @@ import { z } from 'zod';
 import { vmErrors } from '../errors.ts';
 import { runCommand } from '../process/run-command.ts';
 import { makeWhole } from '../storage/whole-files.ts';
+import { copyLayer, openKeptChain } from './copy-kept-chain.ts';
+
+const ForeignFormat = z.enum(['qcow2', 'raw', 'vhd', 'vhdx']);
 
 /** How a disk comes into being. Paths are absolute and were checked by whoever planned it. */
 export const DiskMaking = z.discriminatedUnion('kind', [
@@ -26,7 +30,17 @@ export const DiskMaking = z.discriminatedUnion('kind', [
   z.strictObject({
     kind: z.literal('import'),
     source: z.string(),
-    sourceFormat: z.enum(['qcow2', 'raw', 'vhd', 'vhdx']),
+    sourceFormat: ForeignFormat,
+    /** Files that count for the space it takes. */
+    parents: z.array(z.string()).readonly().default([]),
+  }),
+  /** Of such a file and its parents, named ones too, each as a layer of its own: `disk.path` and `disk.parents`. */
+  z.strictObject({
+    kind: z.literal('chain'),
+    source: z.string(),
+    sourceFormat: ForeignFormat,
+    /** As they were planned for, topmost first. */
+    files: z.array(z.strictObject({ path: z.string(), sizeBytes: z.int() })),
   }),
   /** A differencing disk on `DiskSettings.parents[0]`. */
   z.strictObject({ kind: z.literal('linked'), base: z.string(), baseFormat: z.enum(['qcow2', 'raw']) }),
@@ -37,8 +51,8 @@ export type DiskMaking = z.infer<typeof DiskMaking>;
 export interface MakeDiskOptions {
   readonly uid: number | null;
   readonly signal: AbortSignal;
-  /** Only of work that takes long and can tell. */
-  readonly onProgress?: (done: Progress) => void;
+  /** Only of work that takes long and can tell; of a chain for each of its files. */
+  readonly onProgress?: (done: Progress, file?: string) => void;
 }
 
 /** How the content of a disk came into its file; null for one that has none of another. */
@@ -60,18 +74,46 @@ export async function makeDisk(
   options: MakeDiskOptions,
 ): Promise<DiskWay | null> {
   if (making.kind === 'device' || (await exists(path))) return null;
+  if (making.kind === 'chain') return await makeChain(disk, path, making, options);
+  return await makeFile(path, options.uid, (part) => fill(disk, part, making, options));
+}
+
+async function makeFile<T>(path: string, uid: number | null, work: (part: string) => Promise<T>): Promise<T> {
   return await makeWhole(path, async (part) => {
-    const way = await fill(disk, part, making, options);
+    const made = await work(part);
     await chmod(part, 0o600);
-    if (options.uid !== null) await chown(part, options.uid, options.uid);
-    return way;
+    if (uid !== null) await chown(part, uid, uid);
+    return made;
   });
+}
+
+/** Lowest first: when the topmost is there, all are. */
+async function makeChain(
+  disk: DiskSettings,
+  path: string,
+  making: Extract<DiskMaking, { kind: 'chain' }>,
+  { uid, signal, onProgress }: MakeDiskOptions,
+): Promise<DiskWay> {
+  await using chain = await openKeptChain(making, signal);
+  const targets = [path, ...disk.parents.map((layer) => join(dirname(path), basename(layer.path)))];
+  for (const [level, file] of [...making.files.entries()].toReversed()) {
+    if (await exists(targets[level]!)) continue;
+    await makeFile(targets[level]!, uid, (part) =>
+      copyLayer(chain, level, part, {
+        below: targets[level + 1] ?? null,
+        sizeBytes: level === 0 ? disk.sizeBytes : file.sizeBytes,
+        signal,
+        onProgress: (done) => onProgress?.(done, file.path),
+      }),
+    );
+  }
+  return 'converted';
 }
 
 async function fill(
   disk: DiskSettings,
   path: string,
-  making: DiskMaking,
+  making: Exclude<DiskMaking, { kind: 'chain' }>,
   options: MakeDiskOptions,
 ): Promise<DiskWay | null> {
   const { signal } = options;

@@ -51,7 +51,11 @@ async function bytesNeeded(volumes: Volumes, { disk, path, making }: PlannedDisk
       return occupiedBytes(making.source);
     }
     case 'import':
-      return Math.min(disk.sizeBytes, await occupiedBytes(making.source));
+      return Math.min(disk.sizeBytes, await occupiedByAll([making.source, ...making.parents]));
+    case 'chain': {
+      const files = making.files.map((file) => file.path);
+      return files.length * emptyBytes + (await occupiedByAll(files));
+    }
     case 'linked':
       return emptyBytes;
     case 'device':
@@ -76,6 +80,12 @@ export async function requireForkRoom(
   for (const { path, passThrough } of vm.disks) {
     if (!passThrough) await volumes.requireSpace(directory.resolveInVm(vm.id, path), emptyBytes, what);
   }
+}
+
+async function occupiedByAll(paths: readonly string[]): Promise<number> {
+  let bytes = 0;
+  for (const path of paths) bytes += await occupiedBytes(path);
+  return bytes;
 }
 
 /** What the files take that a clone copies. stat(2) counts blocks of 512 bytes. */

@@ -95,7 +95,9 @@ describe('the plan of a VM', () => {
     );
     const [disk] = settings.disks;
     assert.deepEqual([disk?.format, disk?.sizeBytes, disk?.parents], ['qcow2', 2 ** 30, []]);
-    assert.deepEqual(makings, { a: { kind: 'import', source: '/from/web.avhdx', sourceFormat: 'vhdx' } });
+    assert.deepEqual(makings, {
+      a: { kind: 'import', source: '/from/web.avhdx', sourceFormat: 'vhdx', parents: [] },
+    });
   });
 
   it('refuses Secure Boot with a BIOS', () => {

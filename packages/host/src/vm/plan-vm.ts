@@ -13,6 +13,7 @@ import {
 } from '@corral/api/schemas/vm-settings';
 import { vmErrors } from '../errors.ts';
 import type { DiskMaking } from './disk-files.ts';
+import { type KeptCheckpoint, keepChains, type SourceLayer, wholeSectors } from './plan-kept-chains.ts';
 import { sataDiskCount } from './qemu-devices.ts';
 import { diskPathOn } from './vm-folders.ts';
 
@@ -34,6 +35,8 @@ export type ImageFacts = { readonly id: string; readonly profile: Profile } & (
 export interface SourceFacts {
   readonly format: SourceFormat;
   readonly sizeBytes: number;
+  /** Of a file: itself and those it stands on, topmost first. */
+  readonly layers?: readonly SourceLayer[];
 }
 
 export interface PlanFacts {
@@ -58,6 +61,8 @@ export interface VmPlan {
   readonly settings: VmSettings;
   readonly makings: Record<string, DiskMaking>;
   readonly copies: { source: string; target: string }[];
+  /** Oldest first: the states of the files that its disks come from, if they are kept. */
+  readonly checkpoints: KeptCheckpoint[];
 }
 
 export interface DiskPlan {
@@ -68,7 +73,10 @@ export interface DiskPlan {
 /** The name of the disk that is made from the image. */
 export const imageDiskName = 'root';
 
-/** @throws vm.bad-disk, vm.disk-exists, vm.port-exists, vm.no-slot, vm.bus-full, vm.bad-boot-device */
+/**
+ * @throws vm.bad-disk, vm.disk-exists, vm.port-exists, vm.no-slot, vm.bus-full, vm.bad-boot-device,
+ * vm.nothing-to-keep, vm.chains-differ
+ */
 export function planVm(request: VmCreate, facts: PlanFacts): VmPlan {
   const profile = request.profile ?? facts.image?.profile ?? 'linux';
   const settings = baseSettings(request, profile, facts);
@@ -84,7 +92,8 @@ export function planVm(request: VmCreate, facts: PlanFacts): VmPlan {
   requireFirmware(settings);
   settings.bootOrder = request.bootOrder ?? defaultBootOrder(settings);
   checkBootOrder(settings);
-  return { settings, makings, copies: kernelCopies(facts.image) };
+  const plan = { settings, makings, copies: kernelCopies(facts.image), checkpoints: [] };
+  return request.keepCheckpoints ? keepChains(plan, facts) : plan;
 }
 
 function baseSettings(request: VmCreate, profile: Profile, facts: PlanFacts): VmSettings {
@@ -189,7 +198,8 @@ function diskContent(
   }
   if (source.from !== undefined) {
     const found = facts.sources.get(source.from)!;
-    const making = { kind: 'import', source: source.from, sourceFormat: found.format } as const;
+    const parents = (found.layers ?? []).slice(1).map(({ path }) => path);
+    const making = { kind: 'import', source: source.from, sourceFormat: found.format, parents } as const;
     return copied(source, found, making, bad);
   }
   if (source.name === imageDiskName && facts.image?.kind === 'disk') {
@@ -199,7 +209,7 @@ function diskContent(
       : copied(source, facts.image, { kind: 'copy', source: path, sourceFormat: format }, bad);
   }
   if (source.sizeBytes === undefined) throw bad('it needs a size, such as 10GiB.');
-  const sizeBytes = roundToSector(source.sizeBytes);
+  const sizeBytes = wholeSectors(source.sizeBytes);
   return {
     format: source.format ?? 'qcow2',
     sizeBytes,
@@ -242,13 +252,10 @@ function linked(
 }
 
 function enlarged(source: DiskSource, original: Original, bad: (reason: string) => Error): number {
-  const sizeBytes = roundToSector(source.sizeBytes ?? original.sizeBytes);
+  const sizeBytes = wholeSectors(source.sizeBytes ?? original.sizeBytes);
   if (sizeBytes >= original.sizeBytes) return sizeBytes;
   throw bad(`${sizeBytes} bytes are less than the ${original.sizeBytes} bytes of what it is made from.`);
 }
-
-const sectorBytes = 512;
-const roundToSector = (bytes: number): number => Math.ceil(bytes / sectorBytes) * sectorBytes;
 
 export function planPort(
   vm: VmSettings,

@@ -82,15 +82,20 @@ export class VmRecords {
     return entries.map(parseVmRecord);
   }
 
-  /** @throws vm.name-taken. Repeatable: the same id again is no error. */
-  async create(record: VmRecord): Promise<void> {
+  /**
+   * Repeatable: the same id again is no error.
+   *
+   * @param together what is seen with it from the first moment on
+   * @throws vm.name-taken
+   */
+  async create(record: VmRecord, together: readonly TransactionStep[] = []): Promise<void> {
     const { id, name } = record.settings;
     const result = await this.#store.transact({
       compare: [
         { key: vmKey(id), absent: true },
         { key: nameKey(name), absent: true },
       ],
-      then: puts(record),
+      then: [...puts(record), ...together],
       else: [{ get: nameKey(name) }],
     });
     if (!result.succeeded && result.entries[0]?.value !== id) throw vmErrors['name-taken']({ name });

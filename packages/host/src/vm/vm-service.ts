@@ -35,7 +35,7 @@ export interface VmServiceOptions {
   /** @throws image.not-found */
   readonly image: (nameOrId: string) => Promise<ImageFacts>;
   /** Looks at a foreign file with our own parser before any program opens it (invariant 5). */
-  readonly inspectSource: (path: string) => Promise<SourceFacts>;
+  readonly inspectSource: (path: string, keepsChain: boolean) => Promise<SourceFacts>;
   readonly inspectDevice: (path: string) => Promise<SourceFacts>;
   readonly makeSeed: (seed: SeedSource, instanceId: string, defaultHostname: string) => Promise<Uint8Array>;
   readonly version: () => Promise<VmSettings['version']>;
@@ -83,7 +83,7 @@ export class VmService {
       now: new Date().toISOString(),
       version: await this.#options.version(),
       image,
-      sources: await this.#inspect(request.disks),
+      sources: await this.#inspect(request.disks, request.keepCheckpoints),
       hasSeed: request.seed !== undefined,
     });
     const seed = request.seed && (await this.#options.makeSeed(request.seed, plan.settings.id, request.name));
@@ -266,10 +266,10 @@ export class VmService {
     });
   }
 
-  async #inspect(disks: readonly DiskSource[]): Promise<Map<string, SourceFacts>> {
+  async #inspect(disks: readonly DiskSource[], keepsChains = false): Promise<Map<string, SourceFacts>> {
     const facts = new Map<string, SourceFacts>();
     for (const { from, device } of disks) {
-      if (from !== undefined) facts.set(from, await this.#options.inspectSource(from));
+      if (from !== undefined) facts.set(from, await this.#options.inspectSource(from, keepsChains));
       if (device !== undefined) facts.set(device, await this.#options.inspectDevice(device));
     }
     return facts;

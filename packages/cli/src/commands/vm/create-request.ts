@@ -30,6 +30,7 @@ export interface CreateOptions {
   readonly userData?: string | undefined;
   readonly autostart?: AutostartValue | undefined;
   readonly autostop?: VmCreate['autostop'];
+  readonly keepCheckpoints?: true | undefined;
   readonly start?: true | undefined;
 }
 
@@ -61,6 +62,7 @@ export async function createRequest(name: string, options: CreateOptions, around
       iso: options.iso && path(options.iso),
       autostart: options.autostart,
       autostop: options.autostop,
+      keepCheckpoints: options.keepCheckpoints,
       start: options.start,
     }),
     ...(kernel && { kernel }),

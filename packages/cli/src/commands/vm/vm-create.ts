@@ -13,7 +13,7 @@ import { copiesIn, runVmOperation } from './vm-result.ts';
 
 export const vmCreate: CommandDefinition = {
   description:
-    'Creates a VM. Without --image it has the disks that --disk names and nothing on them: give it an --iso to install from.\n\nA disk is NAME=SIZE (blank; with ,format=ext4 the host formats it), NAME=from:FILE (a copy of a raw, qcow2, VHD or VHDX file of the host; of an AVHDX with its parents) or NAME=device:/dev/X (a device of the host, passed through: no checkpoints, no tracked backup). A network is user, bridge:NAME or none. --disk, --network and --ssh-key may be given several times.',
+    'Creates a VM. Without --image it has the disks that --disk names and nothing on them: give it an --iso to install from.\n\nA disk is NAME=SIZE (blank; with ,format=ext4 the host formats it), NAME=from:FILE (a copy of a raw, qcow2, VHD or VHDX file of the host; of an AVHDX with its parents, as one file or, with --keep-checkpoints, as a chain) or NAME=device:/dev/X (a device of the host, passed through: no checkpoints, no tracked backup). A network is user, bridge:NAME or none. --disk, --network and --ssh-key may be given several times.',
   examples: [
     { command: 'corral vm create web1 --image micro --start', explains: 'a small Linux that runs at once' },
     {
@@ -34,6 +34,10 @@ export const vmCreate: CommandDefinition = {
     {
       command: 'corral vm create db2 --image debian12 --volume fast --disk log=20GiB,volume=bulk',
       explains: 'at home on one volume, with a disk on another',
+    },
+    {
+      command: 'corral vm create web2 --disk system=from:web2_7A1C.avhdx --keep-checkpoints',
+      explains: 'from a chain of differencing disks, with its older states as checkpoints',
     },
     {
       command: 'corral vm create dns1 --image micro --autostart 10:30s',
@@ -58,6 +62,10 @@ export const vmCreate: CommandDefinition = {
         '--disk <source>',
         'NAME=1GiB[,format=ext4|qcow2|raw][,bus=virtio|sata][,volume=V], NAME=from:FILE or NAME=device:/dev/X',
         repeated(parseDiskSource),
+      )
+      .option(
+        '--keep-checkpoints',
+        'copy files with parents as chains: each state below the newest becomes a checkpoint',
       )
       .option(
         '--network <network>',

@@ -6,9 +6,13 @@ import { formatSize } from '@corral/core/units';
 import { copyDiskFile } from '@corral/image/copy/copy-disk-file';
 import { defineOperation } from '@corral/operation/operation';
 import { z } from 'zod';
+import { withSealedLayers } from '../../chain/seal-layers.ts';
+import { makeCheckpointFolder, writeCheckpointFile } from '../../checkpoint/checkpoint-files.ts';
+import { checkpointKey } from '../../checkpoint/checkpoint-record.ts';
 import { makeWhole, writeWhole } from '../../storage/whole-files.ts';
 import { DiskMaking, type DiskWay, makeDisk } from '../disk-files.ts';
 import { type PlannedDisk, requireRoom } from '../disk-space.ts';
+import { KeptCheckpoint, keptRecords } from '../plan-kept-chains.ts';
 import { writeSettingsFile } from '../settings-file.ts';
 import { makeDiskFolder, makeVmFolder, removeVmFolders } from '../vm-folders.ts';
 import type { VmHost } from '../vm-host.ts';
@@ -28,6 +32,8 @@ const Input = z.strictObject({
   volumes: z.array(z.string()).default([]),
   /** Content of the cloud-init seed, base64. */
   seed: z.string().nullable(),
+  /** States of the files that its disks come from, oldest first. */
+  checkpoints: z.array(KeptCheckpoint).default([]),
   start: z.boolean(),
   requestedBy: z.string(),
 });
@@ -94,20 +100,14 @@ export function vmCreate(host: VmHost) {
         name: 'register',
         pivot: true,
         run: async ({ input, result }) => {
-          const record = {
-            settings: input.settings,
-            uid: result('reserve-user').uid,
-            process: null,
-            saved: null,
-            checkpointId: null,
-          };
-          await writeSettingsFile(host.directory.vm(input.settings.id).settings, input.settings);
-          await host.records.create(record);
-          await host.emit('vm.created', subject(record));
-          await tellCopies(host, subject(record), result('make-disks').copies);
+          const vm = await register(host, input, result('reserve-user').uid);
+          await tellCopies(host, vm, result('make-disks').copies);
           return null;
         },
-        undo: ({ input }) => host.records.delete(input.settings.id),
+        undo: async ({ input }) => {
+          await host.records.delete(input.settings.id);
+          await host.chainRecords.forget(input.settings.id);
+        },
       },
       {
         name: 'queue-start',
@@ -158,12 +158,45 @@ async function fillFolder(
     const way = await makeDisk(disk, path, input.makings[disk.name]!, {
       uid,
       signal,
-      onProgress: ({ doneBytes, totalBytes }) =>
-        progress(index, `disk ${disk.name}: ${formatSize(doneBytes)} of ${formatSize(totalBytes)}`),
+      onProgress: ({ doneBytes, totalBytes }, file) => {
+        const what = file === undefined ? `disk ${disk.name}` : `disk ${disk.name}, ${file}`;
+        progress(index, `${what}: ${formatSize(doneBytes)} of ${formatSize(totalBytes)}`);
+      },
     });
     if (way !== null) copies.push({ disk: disk.name, way });
   }
   return copies;
+}
+
+/** Files first: the records are what makes them count, all in one transaction. */
+async function register(
+  host: VmHost,
+  input: VmCreateInput,
+  uid: number | null,
+): Promise<ReturnType<typeof subject>> {
+  const { id } = input.settings;
+  // The layers of an image have its seal.
+  const settings =
+    input.checkpoints.length > 0
+      ? await withSealedLayers(host.directory, id, input.settings)
+      : input.settings;
+  const checkpoints = keptRecords(settings, input.makings, input.checkpoints);
+  const checkpointId = checkpoints.at(-1)?.id ?? null;
+  for (const checkpoint of checkpoints) {
+    await makeCheckpointFolder(host.directory, id, checkpoint.id);
+    await writeCheckpointFile(host.directory, checkpoint, checkpoint.id === checkpointId);
+  }
+  await writeSettingsFile(host.directory.vm(id).settings, settings);
+  const record = { settings, uid, process: null, saved: null, checkpointId };
+  await host.records.create(
+    record,
+    checkpoints.map((each) => ({ put: checkpointKey(id, each.id), value: JSON.stringify(each) })),
+  );
+  await host.emit('vm.created', subject(record));
+  for (const { name: checkpoint, type, consistency, reason } of checkpoints) {
+    await host.emit('checkpoint.created', subject(record), { checkpoint, type, consistency, reason });
+  }
+  return subject(record);
 }
 
 /** With the makings, for the reserve of the volumes. */
