@@ -2,14 +2,18 @@
  * What each kind of operation needs before it can be begun, and how it is begun. The kinds and their steps come from
  * the registry: a kind without a scenario fails the suite.
  */
-import { rm, writeFile } from 'node:fs/promises';
+import assert from 'node:assert/strict';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Client } from '@corral/api/client.gen';
 import type { Operation } from '@corral/api/schemas/operation';
+import { openChain } from '@corral/disk/chain';
 import { createDisk } from '@corral/disk/verbs/create-disk';
+import { hashDisk } from '@corral/disk/verbs/hash-disk';
 import { succeeded } from '../support/operations.ts';
+import { contentOf, presentDisk } from '../support/record-writer.ts';
 import { backupScenarios } from './backup-scenarios.ts';
-import { checkpointScenarios } from './checkpoint-scenarios.ts';
+import { checkpointFile, checkpointScenarios } from './checkpoint-scenarios.ts';
 import { repositoryScenarios } from './repository-scenarios.ts';
 import { restoreScenarios } from './restore-scenarios.ts';
 import { volumeScenarios } from './volume-scenarios.ts';
@@ -59,6 +63,50 @@ const foreignFile = (data: string) => join(data, 'foreign.vhdx');
 const writeForeignDisk = async (_client: Client, data: string) => {
   await rm(foreignFile(data), { force: true });
   await createDisk(foreignFile(data), { format: 'vhdx', sizeBytes: 2 ** 24 });
+};
+
+const keptFolder = (data: string) => join(data, 'kept');
+
+/** Of three files, each with a block of its own. @returns the files, the lowest first */
+const writeKeptChain = async (_client: Client, data: string): Promise<string[]> => {
+  const folder = keptFolder(data);
+  await rm(folder, { recursive: true, force: true });
+  await mkdir(folder);
+  const paths = ['base.vhdx', 'one.avhdx', 'two.avhdx'].map((name) => join(folder, name));
+  for (const [index, path] of paths.entries()) {
+    await createDisk(path, {
+      format: 'vhdx',
+      ...(index > 0 ? { parent: paths[index - 1]! } : { sizeBytes: 2 ** 24 }),
+    });
+    await using disk = await openChain(path, { readOnly: false });
+    await disk.write(Buffer.alloc(2 ** 20, index + 1), index * 2 ** 19);
+  }
+  return paths;
+};
+
+/** `vm.create` of another kind: its steps make several layers, and checkpoints with the VM. */
+export const keptCheckpoints: Scenario = {
+  prepare: writeKeptChain,
+  begin: (client, data) =>
+    client.vm.create({
+      ...machine,
+      disks: [{ name: 'data', from: join(keptFolder(data), 'two.avhdx') }],
+      keepCheckpoints: true,
+    }),
+  expect: async (client, data) => {
+    const folder = keptFolder(data);
+    const wanted: string[] = [];
+    for (const name of ['base.vhdx', 'one.avhdx', 'two.avhdx']) {
+      wanted.push((await hashDisk(join(folder, name))).sha256);
+    }
+    return async () => {
+      const vm = join(data, 'vms', (await client.vm.show('a')).id);
+      const { items } = await client.checkpoint.list('a');
+      const disks = items.map(({ id }) => checkpointFile(vm, id).checkpoint.settings.disks[0]!);
+      const found = [...disks, presentDisk(vm)!].map(async (disk) => (await contentOf(vm, disk)).hash);
+      assert.deepEqual(await Promise.all(found), wanted);
+    };
+  },
 };
 
 const importImage = (client: Client, data: string) =>
