@@ -7,7 +7,7 @@ import { describe, it } from 'node:test';
 import { openChain } from '@corral/disk/chain';
 import { createDisk } from '@corral/disk/verbs/create-disk';
 import { hashDisk } from '@corral/disk/verbs/hash-disk';
-import { bootedGuest, hashInGuest, inGuest } from '../support/guests.ts';
+import { agentAnswers, bootedGuest, hashInGuest, inGuest } from '../support/guests.ts';
 import { ended, eventually, succeeded } from '../support/operations.ts';
 import { TestHost } from '../support/test-host.ts';
 
@@ -47,6 +47,34 @@ describe('a guest on a disk from elsewhere', () => {
     );
     assert.equal((await inGuest(client, 'a', 'head -c 33554432 /dev/vdb | sha256sum')).split(' ')[0], sha256);
     assert.equal((await inGuest(client, 'a', 'blockdev --getsize64 /dev/vdb')).trim(), String(64 * MiB));
+  });
+
+  it('runs on a chain whose states it keeps, while one of them is merged, and goes back to another', async () => {
+    await using host = await TestHost.start();
+    const { client } = host;
+    const path = await hyperVChain(join(host.data, 'from-hyper-v'));
+    const { sha256 } = await hashDisk(path);
+    await bootedGuest(client, { name: 'a', disks: [{ name: 'cold', from: path }], keepCheckpoints: true });
+    const { items } = await client.checkpoint.list('a');
+    assert.deepEqual(
+      items.map(({ name }) => name),
+      ['base', 'first'],
+    );
+    assert.equal(await hashInGuest(client, 'a', '/dev/vda'), sha256);
+    await succeeded(client, client.checkpoint.delete('a', 'first'));
+    await eventually(
+      'the state that has no name any more is merged',
+      async () => (await client.vm.show('a')).disks[0]!.parents.length,
+      (parents) => parents === 1,
+    );
+    await inGuest(client, 'a', 'echo 3 > /proc/sys/vm/drop_caches');
+    assert.equal(await hashInGuest(client, 'a', '/dev/vda'), sha256);
+
+    await succeeded(client, client.checkpoint.apply('a', 'base', { present: 'discard' }));
+    await succeeded(client, client.vm.start('a'));
+    await agentAnswers(client, 'a');
+    const base = await hashDisk(join(host.data, 'from-hyper-v', 'base.vhdx'));
+    assert.equal(await hashInGuest(client, 'a', '/dev/vda'), base.sha256);
   });
 
   it('is linked to an image that was imported from an AVHDX', async () => {

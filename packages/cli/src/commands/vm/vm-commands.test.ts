@@ -52,7 +52,7 @@ test('create takes every setting', async () => {
       ...['--network', 'bridge:br0', '--network', 'user', '--iso', '/srv/x.iso', '--firmware', 'uefi'],
       ...['--secure-boot', '--no-tpm', '--boot', 'cdrom,disk:data', '--ssh-key', 'key.pub', '--ssh-key', key],
       ...['--hostname', 'db1', '--user-data', '-', '--autostart', '5:10s', '--autostop', 'shutdown'],
-      ...['--kernel', 'bzImage', '--cmdline', 'quiet'],
+      ...['--kernel', 'bzImage', '--cmdline', 'quiet', '--keep-checkpoints'],
     ],
     { currentDirectory: files.path, stdin: '#cloud-config\n' },
   );
@@ -77,6 +77,7 @@ test('create takes every setting', async () => {
     seed: { hostname: 'db1', sshKeys: [key, key], userData: '#cloud-config\n' },
     autostart: { order: 5, delayMs: 10_000 },
     autostop: 'shutdown',
+    keepCheckpoints: true,
     start: false,
   });
 });
