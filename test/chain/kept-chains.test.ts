@@ -18,7 +18,7 @@ import { hashContent, hashDisk } from '@corral/disk/verbs/hash-disk';
 import { chainOf } from '@corral/host/chain/chain';
 import { CheckpointFile } from '@corral/host/checkpoint/checkpoint-files';
 import { nothingLeftOver } from '../crash/invariants.ts';
-import { qemuImg } from '../disk/qemu-img.ts';
+import { qemuImg, withFolder } from '../disk/qemu-img.ts';
 import { eventually, succeeded } from '../support/operations.ts';
 import { TestHost } from '../support/test-host.ts';
 import { samplesMissing, unpack } from '../vhdx/shared-samples.ts';
@@ -339,6 +339,32 @@ describe('a VM that keeps the checkpoints of foreign files', () => {
       await removeVm(client);
     });
   }
+});
+
+describe('the space for a disk that comes from a chain', () => {
+  it('is checked for all of its files before anything is made', async () => {
+    await using host = await TestHost.start({ volumeBytes: 64 * MiB });
+    const { client, data } = host;
+    await withFolder(async (folder) => {
+      const paths = await makeForeign(join(folder, 'large'), [
+        {
+          name: 'base.vhdx',
+          format: 'vhdx',
+          sizeBytes: 128 * MiB,
+          write: async (disk, pattern) => {
+            for (let at = 0; at < 80; at += 1) await disk.write(pattern, at * MiB);
+          },
+        },
+        { ...levels[1]!, sizeBytes: 128 * MiB },
+      ]);
+      const disks = [{ name: 'system', from: paths[1]! }];
+      for (const keepCheckpoints of [true, false]) {
+        const code = 'volume.below-reserve';
+        await assert.rejects(client.vm.create({ ...machine, disks, keepCheckpoints }), { code });
+      }
+      await nothingLeftOver(client, data, host.daemonPid);
+    });
+  });
 });
 
 /** With what others computed of them: of the parent, and of the child on it. */
