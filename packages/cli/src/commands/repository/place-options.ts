@@ -1,4 +1,5 @@
 /** `--path`, `--s3`, `--azure` and what opens them: from files and the environment, never from the command line. */
+import type { Command, OptionValues } from '@commander-js/extra-typings';
 import type { RepositoryPlace, RepositorySecret, StoreCredentials } from '@corral/api/schemas/repository';
 import type { Context } from '../../context.ts';
 import { cliErrors } from '../../errors.ts';
@@ -6,39 +7,60 @@ import { readTextFile } from '../../files.ts';
 import type { Io } from '../../io.ts';
 import { hostPath } from '../../parse/host-path.ts';
 
-export const pathOption = ['--path <directory>', 'a directory of the host, also on NFS'] as const;
-export const s3Option = [
-  '--s3 <url>',
-  's3://bucket/prefix, or https://server/bucket/prefix; keys from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY',
-] as const;
-export const azureOption = [
-  '--azure <url>',
-  'https://account.blob.core.windows.net/container/prefix; key from AZURE_STORAGE_KEY or AZURE_STORAGE_SAS_TOKEN',
-] as const;
-export const storeLocksOption = [
-  '--store-locks',
-  "put locked backups under the store's own immutability (S3 Object Lock, Azure)",
-] as const;
-export const passphraseOption = [
-  '--passphrase-file <file>',
-  'its first line is the passphrase; - is standard input',
-] as const;
-export const keyFileOption = ['--key-file <file>', 'a file of at least 32 random bytes'] as const;
+/** Where a repository lies and what opens it. */
+export function withPlaceOptions<Arguments extends unknown[], Options extends OptionValues>(
+  command: Command<Arguments, Options>,
+) {
+  return withSecretOptions(
+    command
+      .option('--path <directory>', 'a directory of the host, also on NFS')
+      .option(
+        '--s3 <url>',
+        's3://bucket/prefix, or https://server/bucket/prefix; keys from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY',
+      )
+      .option(
+        '--azure <url>',
+        'https://account.blob.core.windows.net/container/prefix; key from AZURE_STORAGE_KEY or AZURE_STORAGE_SAS_TOKEN',
+      )
+      .option(
+        '--store-locks',
+        "put locked backups under the store's own immutability (S3 Object Lock, Azure)",
+      ),
+  );
+}
+
+/** What opens a repository. */
+export function withSecretOptions<Arguments extends unknown[], Options extends OptionValues>(
+  command: Command<Arguments, Options>,
+) {
+  return command
+    .option('--passphrase-file <file>', 'its first line is the passphrase; - is standard input')
+    .option('--key-file <file>', 'a file of at least 32 random bytes');
+}
 
 const see = 'corral repository --help';
 
-export interface PlaceChoice {
+interface PlaceChoice {
   readonly path?: string | undefined;
   readonly s3?: string | undefined;
   readonly azure?: string | undefined;
   readonly storeLocks?: true | undefined;
 }
 
+/**
+ * What the API asks of whoever makes or connects a repository.
+ *
+ * @throws cli.usage unless exactly one place and at most one secret is given; cli.file
+ */
+export async function openingOf(context: Context, choice: PlaceChoice & SecretChoice) {
+  const place = placeOf(context, choice);
+  const secret = await secretOf(context.io, choice);
+  const credentials = storeCredentialsOf(choice, context.io);
+  return { place, ...(secret && { secret }), ...(credentials && { credentials }) };
+}
+
 /** @throws cli.usage unless exactly one is given */
-export function placeOf(
-  context: Context,
-  { path, s3, azure, storeLocks: isLocked }: PlaceChoice,
-): RepositoryPlace {
+function placeOf(context: Context, { path, s3, azure, storeLocks: isLocked }: PlaceChoice): RepositoryPlace {
   const storeLocks = isLocked === true;
   const given = [path, s3, azure].filter((value) => value !== undefined);
   if (given.length !== 1) {
@@ -58,7 +80,7 @@ export function placeOf(
 }
 
 /** What the environment of `corral` gives for the store; undefined: the daemon uses its own. */
-export function storeCredentialsOf({ s3, azure }: PlaceChoice, { env }: Io): StoreCredentials | undefined {
+function storeCredentialsOf({ s3, azure }: PlaceChoice, { env }: Io): StoreCredentials | undefined {
   if (s3 !== undefined) return s3Credentials(env);
   if (azure === undefined) return undefined;
   const signature =
@@ -76,7 +98,7 @@ function s3Credentials(env: Io['env']): StoreCredentials | undefined {
   return { accessKeyId, secretAccessKey, ...(sessionToken && { sessionToken }) };
 }
 
-export interface SecretChoice {
+interface SecretChoice {
   readonly passphraseFile?: string | undefined;
   readonly keyFile?: string | undefined;
 }
@@ -84,7 +106,7 @@ export interface SecretChoice {
 const mostSecretBytes = 49_152;
 
 /** @throws cli.usage for both; cli.file */
-export async function secretOf(
+async function secretOf(
   io: Io,
   { passphraseFile, keyFile }: SecretChoice,
 ): Promise<RepositorySecret | undefined> {

@@ -2,17 +2,7 @@ import { runOperation } from '../../operation/run-operation.ts';
 import { say } from '../../output.ts';
 import type { CommandDefinition } from '../../tree/command-tree.ts';
 import { noWait, waitLimit } from '../wait-options.ts';
-import {
-  azureOption,
-  keyFileOption,
-  passphraseOption,
-  pathOption,
-  placeOf,
-  s3Option,
-  secretOf,
-  storeCredentialsOf,
-  storeLocksOption,
-} from './place-options.ts';
+import { openingOf, withPlaceOptions } from './place-options.ts';
 import { rulesOf, withKeepOptions } from './retention-options.ts';
 
 export const repositoryCreate: CommandDefinition = {
@@ -35,29 +25,19 @@ export const repositoryCreate: CommandDefinition = {
   ],
   define: (command, context) => {
     withKeepOptions(
-      command
-        .argument('<name>', 'name for this host')
-        .option(...pathOption)
-        .option(...s3Option)
-        .option(...azureOption)
-        .option(...storeLocksOption)
-        .option(...passphraseOption)
-        .option(...keyFileOption)
-        .option('--key-name <name>', 'of the first key, for people; default: first'),
+      withPlaceOptions(command.argument('<name>', 'name for this host')).option(
+        '--key-name <name>',
+        'of the first key, for people; default: first',
+      ),
     )
       .option(...noWait)
       .option(...waitLimit)
       .action(async (name, options) => {
-        const place = placeOf(context, options);
-        const secret = await secretOf(context.io, options);
-        const credentials = storeCredentialsOf(options, context.io);
         const retention = rulesOf(options);
         const request = {
           name,
-          place,
+          ...(await openingOf(context, options)),
           ...(options.keyName !== undefined && { keyName: options.keyName }),
-          ...(secret && { secret }),
-          ...(credentials && { credentials }),
           ...(retention && { retention }),
         };
         await runOperation(

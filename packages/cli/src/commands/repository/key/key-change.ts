@@ -2,7 +2,7 @@ import { runOperation } from '../../../operation/run-operation.ts';
 import { say } from '../../../output.ts';
 import type { CommandDefinition } from '../../../tree/command-tree.ts';
 import { noWait, waitLimit } from '../../wait-options.ts';
-import { keyFileOption, passphraseOption, requiredSecretOf } from '../place-options.ts';
+import { requiredSecretOf, withSecretOptions } from '../place-options.ts';
 
 export const keyChange: CommandDefinition = {
   description:
@@ -14,11 +14,11 @@ export const keyChange: CommandDefinition = {
     },
   ],
   define: (command, context) => {
-    command
-      .argument('<repository>', 'name or id')
-      .requiredOption('--name <name>', 'of the new key, for people')
-      .option(...passphraseOption)
-      .option(...keyFileOption)
+    withSecretOptions(
+      command
+        .argument('<repository>', 'name or id')
+        .requiredOption('--name <name>', 'of the new key, for people'),
+    )
       .option(...noWait)
       .option(...waitLimit)
       .action(async (repository, { name, ...options }) => {
