@@ -1,10 +1,8 @@
-import { Option } from '@commander-js/extra-typings';
 import { cliErrors } from '../../errors.ts';
 import { show } from '../../output.ts';
 import type { CommandDefinition } from '../../tree/command-tree.ts';
-import { repeated } from '../repeated.ts';
 import { withByteProgress } from './byte-progress.ts';
-import { allowHelp, chainOptions, formatHelp, formats, localPath } from './disk-options.ts';
+import { chainOptions, localPath, withChainOptions } from './disk-options.ts';
 
 export const diskCheck: CommandDefinition = {
   description:
@@ -14,22 +12,19 @@ export const diskCheck: CommandDefinition = {
     { command: 'corral disk check --repair server.vhdx', explains: 'mend what can be mended' },
   ],
   define: (command, context) => {
-    command
-      .argument('<file>', 'disk file')
-      .option('--repair', 'mend what can be mended without guessing')
-      .addOption(new Option('--format <format>', formatHelp).choices(formats))
-      .option('--allow <directory>', allowHelp, repeated(String))
-      .action(async (file, { repair = false, ...options }) => {
-        const { checkDisk } = await import('@corral/disk/verbs/check-disk');
-        const report = await withByteProgress(context, `Check ${file}`, (onProgress) =>
-          checkDisk(localPath(context.io, file), {
-            ...chainOptions(context.io, options),
-            repair,
-            onProgress,
-          }),
-        );
-        await show(context, report, async () => (await import('../../views/disk-view.ts')).checkText);
-        if (!report.ok) throw cliErrors['disk-unsound']({ path: file });
-      });
+    withChainOptions(
+      command.argument('<file>', 'disk file').option('--repair', 'mend what can be mended without guessing'),
+    ).action(async (file, { repair = false, ...options }) => {
+      const { checkDisk } = await import('@corral/disk/verbs/check-disk');
+      const report = await withByteProgress(context, `Check ${file}`, (onProgress) =>
+        checkDisk(localPath(context.io, file), {
+          ...chainOptions(context.io, options),
+          repair,
+          onProgress,
+        }),
+      );
+      await show(context, report, async () => (await import('../../views/disk-view.ts')).checkText);
+      if (!report.ok) throw cliErrors['disk-unsound']({ path: file });
+    });
   },
 };

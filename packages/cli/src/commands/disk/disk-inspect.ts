@@ -1,8 +1,6 @@
-import { Option } from '@commander-js/extra-typings';
 import { show } from '../../output.ts';
 import type { CommandDefinition } from '../../tree/command-tree.ts';
-import { repeated } from '../repeated.ts';
-import { allowHelp, chainOptions, formatHelp, formats, localPath } from './disk-options.ts';
+import { chainOptions, localPath, withChainOptions } from './disk-options.ts';
 
 export const diskInspect: CommandDefinition = {
   description:
@@ -12,14 +10,10 @@ export const diskInspect: CommandDefinition = {
     { command: 'corral disk inspect diff.avhdx --allow /srv/parents', explains: 'its parents lie elsewhere' },
   ],
   define: (command, context) => {
-    command
-      .argument('<file>', 'disk file')
-      .addOption(new Option('--format <format>', formatHelp).choices(formats))
-      .option('--allow <directory>', allowHelp, repeated(String))
-      .action(async (file, options) => {
-        const { inspectDisk } = await import('@corral/disk/verbs/inspect-disk');
-        const report = await inspectDisk(localPath(context.io, file), chainOptions(context.io, options));
-        await show(context, report, async () => (await import('../../views/disk-view.ts')).inspectText);
-      });
+    withChainOptions(command.argument('<file>', 'disk file')).action(async (file, options) => {
+      const { inspectDisk } = await import('@corral/disk/verbs/inspect-disk');
+      const report = await inspectDisk(localPath(context.io, file), chainOptions(context.io, options));
+      await show(context, report, async () => (await import('../../views/disk-view.ts')).inspectText);
+    });
   },
 };

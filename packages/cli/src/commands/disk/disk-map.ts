@@ -1,8 +1,6 @@
-import { Option } from '@commander-js/extra-typings';
 import { printLine, printStreamedList } from '../../output.ts';
 import type { CommandDefinition } from '../../tree/command-tree.ts';
-import { repeated } from '../repeated.ts';
-import { allowHelp, chainOptions, formatHelp, formats, localPath } from './disk-options.ts';
+import { chainOptions, localPath, withChainOptions } from './disk-options.ts';
 
 export const diskMap: CommandDefinition = {
   description:
@@ -15,20 +13,16 @@ export const diskMap: CommandDefinition = {
     },
   ],
   define: (command, context) => {
-    command
-      .argument('<file>', 'disk file')
-      .addOption(new Option('--format <format>', formatHelp).choices(formats))
-      .option('--allow <directory>', allowHelp, repeated(String))
-      .action(async (file, options) => {
-        const { mapDisk } = await import('@corral/disk/verbs/map-disk');
-        const extents = mapDisk(localPath(context.io, file), chainOptions(context.io, options));
-        if (context.output === 'json') return printStreamedList(context, extents);
-        const row = (...cells: readonly string[]): string =>
-          `${cells[0]!.padStart(16)}  ${cells[1]!.padStart(16)}  ${cells[2]!.padEnd(4)}  ${cells[3]}`;
-        await printLine(context, row('OFFSET', 'LENGTH', 'KIND', 'FILE'));
-        for await (const { offset, length, kind, path } of extents) {
-          await printLine(context, row(String(offset), String(length), kind, path));
-        }
-      });
+    withChainOptions(command.argument('<file>', 'disk file')).action(async (file, options) => {
+      const { mapDisk } = await import('@corral/disk/verbs/map-disk');
+      const extents = mapDisk(localPath(context.io, file), chainOptions(context.io, options));
+      if (context.output === 'json') return printStreamedList(context, extents);
+      const row = (...cells: readonly string[]): string =>
+        `${cells[0]!.padStart(16)}  ${cells[1]!.padStart(16)}  ${cells[2]!.padEnd(4)}  ${cells[3]}`;
+      await printLine(context, row('OFFSET', 'LENGTH', 'KIND', 'FILE'));
+      for await (const { offset, length, kind, path } of extents) {
+        await printLine(context, row(String(offset), String(length), kind, path));
+      }
+    });
   },
 };

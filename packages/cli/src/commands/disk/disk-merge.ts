@@ -1,21 +1,16 @@
-import { Option } from '@commander-js/extra-typings';
 import { formatSize } from '@corral/core/units';
 import { say } from '../../output.ts';
 import type { CommandDefinition } from '../../tree/command-tree.ts';
-import { repeated } from '../repeated.ts';
 import { withByteProgress } from './byte-progress.ts';
-import { allowHelp, chainOptions, formatHelp, formats, localPath } from './disk-options.ts';
+import { chainOptions, localPath, withChainOptions } from './disk-options.ts';
 
 export const diskMerge: CommandDefinition = {
   description:
     'Puts what a differencing disk holds into its parent and removes the differencing disk. Interrupted, it does no harm: the differencing disk shows the right content until it is gone, and the same command finishes the work.',
   examples: [{ command: 'corral disk merge server_A1B2.avhdx', explains: 'its parent has its content then' }],
   define: (command, context) => {
-    command
-      .argument('<file>', 'differencing disk; removed at the end')
-      .addOption(new Option('--format <format>', formatHelp).choices(formats))
-      .option('--allow <directory>', allowHelp, repeated(String))
-      .action(async (file, options) => {
+    withChainOptions(command.argument('<file>', 'differencing disk; removed at the end')).action(
+      async (file, options) => {
         const { mergeDisk } = await import('@corral/disk/verbs/merge-disk');
         const chain = chainOptions(context.io, options);
         const report = await withByteProgress(context, `Merge ${file}`, (onProgress) =>
@@ -26,6 +21,7 @@ export const diskMerge: CommandDefinition = {
           report,
           `${file} is merged into ${report.parent} (${formatSize(report.writtenBytes)}) and removed.`,
         );
-      });
+      },
+    );
   },
 };

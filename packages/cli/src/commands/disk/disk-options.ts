@@ -1,8 +1,10 @@
 /** What the commands on disk files have in common. */
 import { resolve } from 'node:path';
+import { type Command, Option, type OptionValues } from '@commander-js/extra-typings';
 import { namedFormat } from '@corral/disk/format-names';
 import { cliErrors } from '../../errors.ts';
 import type { Io } from '../../io.ts';
+import { repeated } from '../repeated.ts';
 
 /** As @corral/disk names them; it is loaded only when a command works. */
 export const formats = ['raw', 'qcow2', 'vhd', 'vhdx'] as const;
@@ -18,6 +20,15 @@ export function formatOfNew(path: string, asked: Format | undefined): Format {
   if (format) return format;
   const message = `The name ${path} does not say which format it is to have; give --format.`;
   throw cliErrors.usage({ message, see: 'corral disk --help' });
+}
+
+/** How a file and its parents are opened; `chainOptions` takes them. */
+export function withChainOptions<Arguments extends unknown[], Options extends OptionValues>(
+  command: Command<Arguments, Options>,
+) {
+  return command
+    .addOption(new Option('--format <format>', formatHelp).choices(formats))
+    .option('--allow <directory>', allowHelp, repeated(String));
 }
 
 /** Options of the disk library that say where a chain may lie. */

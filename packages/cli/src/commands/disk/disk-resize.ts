@@ -1,10 +1,8 @@
-import { Option } from '@commander-js/extra-typings';
 import { formatSize, parseSize } from '@corral/core/units';
 import { say } from '../../output.ts';
 import type { CommandDefinition } from '../../tree/command-tree.ts';
-import { repeated } from '../repeated.ts';
 import { withByteProgress } from './byte-progress.ts';
-import { allowHelp, chainOptions, formatHelp, formats, localPath } from './disk-options.ts';
+import { chainOptions, localPath, withChainOptions } from './disk-options.ts';
 
 export const diskResize: CommandDefinition = {
   description:
@@ -14,28 +12,27 @@ export const diskResize: CommandDefinition = {
     { command: 'corral disk resize data.vhdx 50GiB --shrink', explains: 'smaller, after its partitions are' },
   ],
   define: (command, context) => {
-    command
-      .argument('<file>', 'disk file')
-      .argument('<size>', 'new size, such as 200GiB', (text: string): number => parseSize(text))
-      .option('--shrink', 'allow a smaller size')
-      .addOption(new Option('--format <format>', formatHelp).choices(formats))
-      .option('--allow <directory>', allowHelp, repeated(String))
-      .action(async (file, sizeBytes, { shrink = false, ...options }) => {
-        const { resizeDisk } = await import('@corral/disk/verbs/resize-disk');
-        const chain = chainOptions(context.io, options);
-        const report = await withByteProgress(context, `Resize ${file}`, (onProgress) =>
-          resizeDisk(localPath(context.io, file), sizeBytes, {
-            ...chain,
-            shrink,
-            onProgress,
-          }),
-        );
-        const { sizeBytesBefore } = report;
-        await say(
-          context,
-          report,
-          `${file}: ${formatSize(sizeBytesBefore)} before, ${formatSize(sizeBytes)} now.`,
-        );
-      });
+    withChainOptions(
+      command
+        .argument('<file>', 'disk file')
+        .argument('<size>', 'new size, such as 200GiB', (text: string): number => parseSize(text))
+        .option('--shrink', 'allow a smaller size'),
+    ).action(async (file, sizeBytes, { shrink = false, ...options }) => {
+      const { resizeDisk } = await import('@corral/disk/verbs/resize-disk');
+      const chain = chainOptions(context.io, options);
+      const report = await withByteProgress(context, `Resize ${file}`, (onProgress) =>
+        resizeDisk(localPath(context.io, file), sizeBytes, {
+          ...chain,
+          shrink,
+          onProgress,
+        }),
+      );
+      const { sizeBytesBefore } = report;
+      await say(
+        context,
+        report,
+        `${file}: ${formatSize(sizeBytesBefore)} before, ${formatSize(sizeBytes)} now.`,
+      );
+    });
   },
 };
