@@ -1,14 +1,18 @@
 /** A VM that lives as long as an operation needs it: on a backup, without a network, never copied. */
 import type { VmSettings } from '@corral/api/schemas/vm-settings';
+import { isCorralError } from '@corral/core/errors';
 import { derivedId } from '@corral/core/ids';
+import type { OperationStep } from '@corral/operation/operation';
 import type { RestoreHost, RestoreSource } from './restore-host.ts';
 
-export interface TemporaryVm {
+interface TemporaryVm {
   readonly settings: VmSettings;
   readonly source: RestoreSource;
   /** As of restore.vm. */
   readonly boot?: { readonly kernel: string; readonly initrd: string };
 }
+
+const answerLimitMs = 5_000;
 
 const childId = (what: string, operationId: string): string => derivedId(`${what} of ${operationId}`);
 
@@ -24,8 +28,29 @@ export function isolated(settings: VmSettings): VmSettings {
   };
 }
 
+/** The first steps of an operation that needs one. Its last calls `discardTemporaryVm`. */
+export function temporaryVmSteps(restores: RestoreHost) {
+  const make: OperationStep<TemporaryVm, { make: null }, 'make'> = {
+    name: 'make',
+    run: async ({ input, operationId, signal }) => {
+      await makeTemporaryVm(restores, input, operationId, signal);
+      return null;
+    },
+    undo: ({ input, operationId, signal }) =>
+      discardTemporaryVm(restores, input.settings.id, operationId, signal),
+  };
+  const boot: OperationStep<TemporaryVm, { boot: null }, 'boot'> = {
+    name: 'boot',
+    run: async ({ input, operationId, signal }) => {
+      await startTemporaryVm(restores, input, operationId, signal);
+      return null;
+    },
+  };
+  return [make, boot] as const;
+}
+
 /** Makes it, stopped. Repeatable. */
-export async function makeTemporaryVm(
+async function makeTemporaryVm(
   { children, kinds }: RestoreHost,
   { boot, settings, source }: TemporaryVm,
   operationId: string,
@@ -45,13 +70,31 @@ export async function makeTemporaryVm(
 }
 
 /** Repeatable. */
-export async function startTemporaryVm(
+async function startTemporaryVm(
   { children, kinds }: RestoreHost,
   { settings: { id, name } }: Pick<TemporaryVm, 'settings'>,
   operationId: string,
   signal: AbortSignal,
 ): Promise<void> {
   await children.run(kinds().start, { id, name }, childId('temporary start', operationId), signal);
+}
+
+/** Whether the agent of its guest is there. One that is not up yet, or not any more, is not. */
+export async function agentAnswers(
+  { host }: RestoreHost,
+  { settings }: Pick<TemporaryVm, 'settings'>,
+  signal: AbortSignal,
+): Promise<boolean> {
+  try {
+    await host.agents.of(settings).ping({ limitMs: answerLimitMs, signal });
+    return true;
+  } catch (cause) {
+    signal.throwIfAborted();
+    const notThere =
+      isCorralError(cause) && (cause.code.startsWith('agent.') || cause.code === 'core.timeout');
+    if (!notThere) throw cause;
+    return false;
+  }
 }
 
 /** Nothing of it is left, however far it came. Repeatable. */

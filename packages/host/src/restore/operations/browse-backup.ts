@@ -7,7 +7,6 @@ import { dirname } from 'node:path';
 import { BackupFile } from '@corral/api/schemas/restore';
 import { VmSettings } from '@corral/api/schemas/vm-settings';
 import { delay, withLimit } from '@corral/core/abort';
-import { isCorralError } from '@corral/core/errors';
 import { syncFolder } from '@corral/disk/sync';
 import { defineOperation, type Progress } from '@corral/operation/operation';
 import type { GuestAgent } from '@corral/qmp/guest-agent';
@@ -17,7 +16,7 @@ import { browseScript } from '../browse-script.ts';
 import { restoreErrors } from '../errors.ts';
 import { mostEntries, parseFile, parseListing } from '../file-listing.ts';
 import { type RestoreHost, RestoreSource } from '../restore-host.ts';
-import { discardTemporaryVm, makeTemporaryVm, startTemporaryVm } from '../temporary-vm.ts';
+import { agentAnswers, discardTemporaryVm, temporaryVmSteps } from '../temporary-vm.ts';
 
 const Input = z.strictObject({
   source: RestoreSource,
@@ -62,22 +61,7 @@ export function restoreBrowse(restores: RestoreHost) {
       `${target === null ? 'List' : 'Take out'} ${disk}:${path} of backup ${source.pointName}`,
     cancellable: true,
     steps: [
-      {
-        name: 'make',
-        run: async ({ input, operationId, signal }) => {
-          await makeTemporaryVm(restores, input, operationId, signal);
-          return null;
-        },
-        undo: ({ input, operationId, signal }) =>
-          discardTemporaryVm(restores, input.settings.id, operationId, signal),
-      },
-      {
-        name: 'boot',
-        run: async ({ input, operationId, signal }) => {
-          await startTemporaryVm(restores, input, operationId, signal);
-          return null;
-        },
-      },
+      ...temporaryVmSteps(restores),
       {
         name: 'look',
         run: async ({ input, progress, signal }) => {
@@ -116,27 +100,11 @@ export function restoreBrowse(restores: RestoreHost) {
 
 const partOf = (target: string): string => `${target}.part`;
 
-async function agentOf(
-  { host }: RestoreHost,
-  { settings }: BrowseInput,
-  signal: AbortSignal,
-): Promise<GuestAgent> {
-  const agent = host.agents.of(settings);
+async function agentOf(restores: RestoreHost, input: BrowseInput, signal: AbortSignal): Promise<GuestAgent> {
   await withLimit('Starting the helper VM', upLimitMs, signal, async (limited) => {
-    for (;;) {
-      try {
-        return await agent.ping({ limitMs: 5_000, signal: limited });
-      } catch (cause) {
-        limited.throwIfAborted();
-        // Not up yet.
-        const notThere =
-          isCorralError(cause) && (cause.code.startsWith('agent.') || cause.code === 'core.timeout');
-        if (!notThere) throw cause;
-        await delay(againMs, limited);
-      }
-    }
+    while (!(await agentAnswers(restores, input, limited))) await delay(againMs, limited);
   });
-  return agent;
+  return restores.host.agents.of(input.settings);
 }
 
 /** @throws restore.cannot-look with what the helper says */

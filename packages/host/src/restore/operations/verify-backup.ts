@@ -11,7 +11,7 @@ import { z } from 'zod';
 import { connectionTarget } from '../../repository/repository-host.ts';
 import { type RestoreHost, RestoreSource } from '../restore-host.ts';
 import { screenshot } from '../screenshot.ts';
-import { discardTemporaryVm, makeTemporaryVm, startTemporaryVm } from '../temporary-vm.ts';
+import { agentAnswers, discardTemporaryVm, temporaryVmSteps } from '../temporary-vm.ts';
 
 const Input = z.strictObject({
   source: RestoreSource,
@@ -52,22 +52,7 @@ export function restoreVerify(restores: RestoreHost) {
     title: ({ source, vm }) => `Verify backup ${source.pointName} of VM ${vm.name}`,
     cancellable: true,
     steps: [
-      {
-        name: 'make',
-        run: async ({ input, operationId, signal }) => {
-          await makeTemporaryVm(restores, input, operationId, signal);
-          return null;
-        },
-        undo: ({ input, operationId, signal }) =>
-          discardTemporaryVm(restores, input.settings.id, operationId, signal),
-      },
-      {
-        name: 'boot',
-        run: async ({ input, operationId, signal }) => {
-          await startTemporaryVm(restores, input, operationId, signal);
-          return null;
-        },
-      },
+      ...temporaryVmSteps(restores),
       { name: 'watch', run: ({ input, signal }) => watch(restores, input, signal) },
       {
         name: 'clean-up',
@@ -124,30 +109,19 @@ async function watch(restores: RestoreHost, input: VerifyInput, signal: AbortSig
 }
 
 async function waitForGuest(
-  { consoles, host }: RestoreHost,
-  { console: text, limitMs, settings }: VerifyInput,
+  restores: RestoreHost,
+  input: VerifyInput,
   signal: AbortSignal,
 ): Promise<boolean> {
+  const { console: text, limitMs, settings } = input;
   const end = performance.now() + limitMs;
   while (performance.now() < end) {
     const seen =
-      text === null ? await agentAnswers() : (consoles.historyOf(settings.id) ?? '').includes(text);
+      text === null
+        ? await agentAnswers(restores, input, signal)
+        : (restores.consoles.historyOf(settings.id) ?? '').includes(text);
     if (seen) return true;
     await delay(lookMs, signal);
   }
   return false;
-
-  async function agentAnswers(): Promise<boolean> {
-    try {
-      await host.agents.of(settings).ping({ limitMs: 5_000, signal });
-      return true;
-    } catch (cause) {
-      signal.throwIfAborted();
-      // Not up yet, or not any more.
-      const notThere =
-        isCorralError(cause) && (cause.code.startsWith('agent.') || cause.code === 'core.timeout');
-      if (!notThere) throw cause;
-      return false;
-    }
-  }
 }
