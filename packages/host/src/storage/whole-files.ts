@@ -2,7 +2,7 @@
  * Files that are there whole or not at all, and that are gone when they were removed: after a kill, and after a power
  * cut, which loses all that was not synced, names included.
  */
-import { rename, rm, writeFile } from 'node:fs/promises';
+import { link, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { syncFile, syncFolder } from '@corral/disk/sync';
 
@@ -10,9 +10,13 @@ import { syncFile, syncFolder } from '@corral/disk/sync';
  * The file gets its name when it is whole and synced. Repeatable; a file of that name is replaced.
  *
  * @param fill makes it under the name that it is given, with its owner and mode
+ * @param part that name; a folder that several hosts write to needs one for each
  */
-export async function makeWhole<T>(path: string, fill: (part: string) => Promise<T>): Promise<T> {
-  const part = partOf(path);
+export async function makeWhole<T>(
+  path: string,
+  fill: (part: string) => Promise<T>,
+  part: string = partOf(path),
+): Promise<T> {
   await rm(part, { force: true });
   try {
     const made = await fill(part);
@@ -26,8 +30,46 @@ export async function makeWhole<T>(path: string, fill: (part: string) => Promise
   }
 }
 
-export async function writeWhole(path: string, content: string | Uint8Array, mode: number): Promise<void> {
-  await makeWhole(path, (part) => writeFile(part, content, { mode, flag: 'wx' }));
+export async function writeWhole(
+  path: string,
+  content: string | Uint8Array,
+  mode: number,
+  part?: string,
+): Promise<void> {
+  await makeWhole(path, (name) => writeFile(name, content, { mode, flag: 'wx' }), part);
+}
+
+/** As `writeWhole`, but a file of that name stays. @returns whether there was none */
+export async function writeNew(
+  path: string,
+  content: string | Uint8Array,
+  mode: number,
+  part: string,
+): Promise<boolean> {
+  await rm(part, { force: true });
+  try {
+    await writeFile(part, content, { mode, flag: 'wx', flush: true });
+    return await linkNew(part, path);
+  } finally {
+    await rm(part, { force: true });
+  }
+}
+
+/**
+ * Gives a whole and synced file a second name, unless that is taken: a link, unlike a rename, replaces nothing. It is
+ * atomic on NFS too.
+ *
+ * @returns whether the name was free
+ */
+export async function linkNew(part: string, path: string): Promise<boolean> {
+  try {
+    await link(part, path);
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== 'EEXIST') throw cause;
+    return false;
+  }
+  await syncFolder(dirname(path));
+  return true;
 }
 
 /**

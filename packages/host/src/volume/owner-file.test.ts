@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { link, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
-import { type OwnerFile, ownerFileName, readOwnerFile, writeOwnerFile } from './owner-file.ts';
+import { nextOwnerFile, type OwnerFile, ownerFileName, readOwnerFile, writeOwnerFile } from './owner-file.ts';
 
 async function makeRoot(t: TestContext): Promise<string> {
   const root = await mkdtemp(join(tmpdir(), 'corral-owner-'));
@@ -51,6 +51,17 @@ describe('the owner file', () => {
     await writeOwnerFile(root, ownedBy('one', 2), null, 'one');
     const late = writeOwnerFile(root, ownedBy('two', 2), ownedBy('one', 1), 'two');
     await assert.rejects(late, { code: 'volume.changed' });
+  });
+
+  it('is replaced and not written to, also when a kill left it under a second name', async (t) => {
+    const root = await makeRoot(t);
+    await writeOwnerFile(root, ownedBy('one', 1), null, 'one');
+    await link(join(root, ownerFileName), nextOwnerFile(root, 'one'));
+    await link(join(root, ownerFileName), join(root, 'as-it-was'));
+    await writeOwnerFile(root, ownedBy('one', 2), ownedBy('one', 1), 'one');
+    assert.deepEqual(await readOwnerFile(root), ownedBy('one', 2));
+    assert.deepEqual(JSON.parse(await readFile(join(root, 'as-it-was'), 'utf8')), ownedBy('one', 1));
+    assert.deepEqual((await readdir(root)).sort(), ['as-it-was', ownerFileName]);
   });
 
   it('is never overwritten when it cannot be understood', async (t) => {

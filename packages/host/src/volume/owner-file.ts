@@ -2,12 +2,13 @@
  * `corral-volume.json`, at the root of each volume: whose it is (docs/formats/volume.md, "The owner file"). A file
  * system gives no compare-and-swap, so a change is written whole, and read again before it is believed.
  */
-import { link, open, readFile, rename, rm } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Id, Timestamp } from '@corral/api/schemas/common';
 import { VolumeOwner } from '@corral/api/schemas/volume';
 import { syncFolder } from '@corral/disk/sync';
 import { z } from 'zod';
+import { writeNew, writeWhole } from '../storage/whole-files.ts';
 import { volumeErrors } from './errors.ts';
 
 export const ownerFileName = 'corral-volume.json';
@@ -55,29 +56,10 @@ export async function writeOwnerFile(
   const present = await readOwnerFile(root);
   if (sameOwnership(present, next)) return;
   if (!sameOwnership(present, expected)) throw volumeErrors.changed({ path });
-  const temporary = nextOwnerFile(root, writer);
-  await writeSynced(temporary, `${JSON.stringify(next, null, 2)}\n`);
-  await (expected === null ? linkNew(temporary, path) : rename(temporary, path));
-  await syncFolder(root);
+  const write = expected === null ? writeNew : writeWhole;
+  await write(path, `${JSON.stringify(next, null, 2)}\n`, 0o644, nextOwnerFile(root, writer));
+  // Of two hosts that add a new volume at once one was first; of two that change the owner one was last.
   if (!sameOwnership(await readOwnerFile(root), next)) throw volumeErrors.changed({ path });
-}
-
-async function writeSynced(path: string, content: string): Promise<void> {
-  await using file = await open(path, 'w', 0o644);
-  await file.writeFile(content);
-  await file.sync();
-}
-
-/** Of two hosts that add a new volume at once one gets EEXIST; link(2) is atomic on NFS too. */
-async function linkNew(temporary: string, path: string): Promise<void> {
-  try {
-    await link(temporary, path);
-  } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code !== 'EEXIST') throw cause;
-    throw volumeErrors.changed({ path }, { cause });
-  } finally {
-    await rm(temporary, { force: true });
-  }
 }
 
 export function nextOwnerFile(root: string, writer: string): string {

@@ -2,16 +2,15 @@
  * restore.browse: looks into a disk of a backup, or takes a file out of it. A helper VM without a network has the disk;
  * the host never mounts what is not its own, and of the VM nothing is left.
  */
-import { link, open, rm, stat } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { open, rm, stat } from 'node:fs/promises';
 import { BackupFile } from '@corral/api/schemas/restore';
 import { VmSettings } from '@corral/api/schemas/vm-settings';
 import { delay, withLimit } from '@corral/core/abort';
-import { syncFolder } from '@corral/disk/sync';
 import { defineOperation, type Progress } from '@corral/operation/operation';
 import type { GuestAgent } from '@corral/qmp/guest-agent';
 import { z } from 'zod';
 import { connectionTarget } from '../../repository/repository-host.ts';
+import { linkNew } from '../../storage/whole-files.ts';
 import { browseScript } from '../browse-script.ts';
 import { restoreErrors } from '../errors.ts';
 import { mostEntries, parseFile, parseListing } from '../file-listing.ts';
@@ -162,15 +161,9 @@ async function takeOut(
   return { entries: [], entryCount: 0, writtenBytes };
 }
 
-/** A link, unlike a rename, overwrites nothing. @throws restore.exists */
+/** @throws restore.exists */
 async function publish(target: string): Promise<void> {
-  try {
-    await link(partOf(target), target);
-  } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code !== 'EEXIST') throw cause;
-    throw restoreErrors.exists({ path: target }, { cause });
-  }
-  await syncFolder(dirname(target));
+  if (!(await linkNew(partOf(target), target))) throw restoreErrors.exists({ path: target });
 }
 
 /** Takes back what `publish` did, if it did: a file of somebody else under that name is another inode. */
