@@ -14,6 +14,7 @@ import { randomUUID } from 'node:crypto';
 import { type FileHandle, lstat, open, opendir, unlink } from 'node:fs/promises';
 import path from 'node:path';
 import { isCorralError } from '@corral/core/errors';
+import { syncFolder } from '@corral/disk/sync';
 import { repositoryErrors } from '../errors.ts';
 import { HeldDirectory, withoutDescriptors } from './held-directory.ts';
 import {
@@ -25,7 +26,6 @@ import {
   publish,
   readRange,
   readRegular,
-  syncFolder,
   writeFile,
 } from './object-files.ts';
 import {

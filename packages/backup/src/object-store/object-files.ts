@@ -5,6 +5,7 @@
 import { constants } from 'node:fs';
 import { type FileHandle, link, lstat, mkdir, open } from 'node:fs/promises';
 import path from 'node:path';
+import { syncFolder } from '@corral/disk/sync';
 import type { ReadRange } from './object-store.ts';
 
 /** A new folder's own entry must last as long as the objects in it. */
@@ -68,11 +69,6 @@ export async function fill(handle: FileHandle, offset: number, target: Buffer): 
     done += bytesRead;
   }
   return done;
-}
-
-export async function syncFolder(folder: string): Promise<void> {
-  await using handle = await open(folder, constants.O_RDONLY | constants.O_DIRECTORY);
-  await handle.sync();
 }
 
 export function hasCode(cause: unknown, code: string): boolean {
