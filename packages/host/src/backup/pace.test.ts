@@ -1,31 +1,9 @@
 import assert from 'node:assert/strict';
-import { mock, test } from 'node:test';
+import { test } from 'node:test';
+import { StoppedClock } from '../testing/stopped-clock.ts';
 import { Pace } from './pace.ts';
 
 const { signal } = new AbortController();
-
-/** Time passes only when the test says so. */
-class StoppedClock implements Disposable {
-  #now = 0;
-
-  constructor() {
-    mock.timers.enable({ apis: ['setTimeout'] });
-    mock.method(performance, 'now', () => this.#now);
-  }
-
-  /** Whatever was waiting for its time goes on, and has gone on when this resolves. */
-  async pass(ms: number): Promise<void> {
-    for (let passed = 0; passed < ms; passed += 1) {
-      this.#now += 1;
-      mock.timers.tick(1);
-      await new Promise((resolve) => setImmediate(resolve));
-    }
-  }
-
-  [Symbol.dispose](): void {
-    mock.reset();
-  }
-}
 
 test('readers share the bandwidth', async () => {
   using clock = new StoppedClock();
