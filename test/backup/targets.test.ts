@@ -123,6 +123,7 @@ it('several are backed up beside each other, two at once, and the bandwidth of t
   const since = performance.now();
   const begun = await Promise.all(names.map((name) => client.backup.run(name, { repository: 'vault' })));
   const most = await mostReading(client, new Set(begun.map(({ id }) => id)));
+  // From outside a limit shows only in the time that it costs: at least so much, however busy the machine is.
   const seconds = (performance.now() - since) / 1000;
   assert.ok(most <= 2, `${most} read at once`);
   assert.ok(seconds >= 2.5, `6 MiB at 2 MiB/s took ${seconds} s`);

@@ -118,6 +118,8 @@ export class CrashFile implements BlockFile {
   readonly isRegular = true;
   readonly content: Content;
   readonly operations: FileOperation[] = [];
+  /** How often it was read and changed, and how many bytes that moved. */
+  readonly work = { calls: 0, bytes: 0 };
   /** Throws instead of doing the n-th operation from now on, when set. */
   failAfter = Number.POSITIVE_INFINITY;
 
@@ -134,19 +136,30 @@ export class CrashFile implements BlockFile {
       throw diskErrors.io({ path: this.path, action: 'write', reason: 'EIO' });
     }
     this.operations.push(operation);
+    this.#count(operation.kind === 'write' ? operation.bytes.length : 0);
     this.content.apply(operation);
   }
 
-  async readUpTo(target: Uint8Array, offset: number): Promise<number> {
+  #count(bytes: number): void {
+    this.work.calls += 1;
+    this.work.bytes += bytes;
+  }
+
+  #read(target: Uint8Array, offset: number): number {
+    this.#count(target.length);
     return this.content.read(target, offset);
   }
 
+  async readUpTo(target: Uint8Array, offset: number): Promise<number> {
+    return this.#read(target, offset);
+  }
+
   async readPadded(target: Uint8Array, offset: number): Promise<void> {
-    target.fill(0, this.content.read(target, offset));
+    target.fill(0, this.#read(target, offset));
   }
 
   async readExact(target: Uint8Array, offset: number, what: string): Promise<void> {
-    if (this.content.read(target, offset) === target.length) return;
+    if (this.#read(target, offset) === target.length) return;
     const place = { fileOffset: offset, length: target.length, fileBytes: this.length };
     throw diskErrors.truncated({ path: this.path, what, ...place });
   }
