@@ -9,6 +9,7 @@ import { Buffer } from 'node:buffer';
 import type { SignalOptions } from '../disk.ts';
 import { diskErrors } from '../errors.ts';
 import type { BlockFile } from '../file.ts';
+import { Settling } from '../settling.ts';
 import { encodeFixedPart, type Header, hasFeature, incompatible } from './header.ts';
 import { EntryDefect, type Geometry, geometry } from './l2-table.ts';
 import { sectorBytes } from './limits.ts';
@@ -56,7 +57,7 @@ export class Qcow2Image {
   #unsynced = false;
   #touched = false;
   /** After a barrier that failed nobody knows what the disk holds; nothing more is written. */
-  #failure: unknown;
+  readonly #settling = new Settling();
 
   constructor(
     file: BlockFile,
@@ -194,7 +195,7 @@ export class Qcow2Image {
 
   /** To be called before each change: clears the bits of features that this change would betray. */
   async beforeChange(): Promise<void> {
-    if (this.#failure !== undefined) throw this.#failure;
+    this.#settling.refuseAfterFailure();
     if (this.l2.crowded || this.refcounts.crowded) await this.flush();
     if (this.#touched) return;
     this.#touched = true;
@@ -219,17 +220,12 @@ export class Qcow2Image {
 
   async #barrier(): Promise<void> {
     if (this.#scratch || !this.#unsynced) return;
-    try {
-      await this.file.sync();
-    } catch (cause) {
-      this.#failure = cause;
-      throw cause;
-    }
+    await this.#settling.run(() => this.file.sync());
     this.#unsynced = false;
   }
 
   async flush(): Promise<void> {
-    if (this.#failure !== undefined) throw this.#failure;
+    this.#settling.refuseAfterFailure();
     const { refcounts } = this.#writable();
     if (await refcounts.writeBlocks()) this.#unsynced = true;
     await this.#barrier();
@@ -303,7 +299,7 @@ export class Qcow2Image {
 
   /** The last barrier, also of a scratch file. */
   async seal(): Promise<void> {
-    if (this.#failure === undefined && this.#unsynced) await this.file.sync();
+    if (!this.#settling.hasFailed && this.#unsynced) await this.file.sync();
     this.#unsynced = false;
   }
 

@@ -3,7 +3,7 @@ import { Buffer } from 'node:buffer';
 import type { CompactReport, ProgressOptions, Range } from '../disk.ts';
 import { type BlockFile, DiskFile } from '../file.ts';
 import { bitRuns } from '../sector-bitmap.ts';
-import { isZero } from '../zeros.ts';
+import { isZeroPlace } from '../zero-place.ts';
 import { BlockMap } from './block-map.ts';
 import { encodeFooter, footerBytes, sectorBytes, type VhdFooter } from './footer.ts';
 import { readVhdStructure } from './structure.ts';
@@ -47,7 +47,11 @@ async function dropEmpty(map: BlockMap, options: ProgressOptions): Promise<void>
     options.onProgress?.({ doneBytes: (block * map.blockBytes) / 2, totalBytes });
     const empty = map.hasParent
       ? await holdsNothing(map, block, place, options)
-      : await isZeroPlace(map, place + map.bitmapBytes, map.usedBytes(block), options);
+      : await isZeroPlace(
+          map.file,
+          { offset: place + map.bitmapBytes, length: map.usedBytes(block) },
+          options,
+        );
     if (empty) await map.setPlace(block, undefined);
   }
   await settleTable(map);
@@ -62,23 +66,6 @@ async function holdsNothing(
   const bits = await map.bitmap(block, place, options);
   for (const run of bitRuns(bits, 0, Math.ceil(map.usedBytes(block) / sectorBytes), 'msb-first')) {
     if (run.set) return false;
-  }
-  return true;
-}
-
-async function isZeroPlace(
-  map: BlockMap,
-  fileOffset: number,
-  length: number,
-  options: ProgressOptions,
-): Promise<boolean> {
-  const buffer = Buffer.alloc(Math.min(pieceBytes, length));
-  for (const range of map.file.dataRanges({ offset: fileOffset, length })) {
-    for (let done = 0; done < range.length; done += buffer.length) {
-      const piece = buffer.subarray(0, Math.min(buffer.length, range.length - done));
-      await map.file.readPadded(piece, range.offset + done, options);
-      if (!isZero(piece)) return false;
-    }
   }
   return true;
 }

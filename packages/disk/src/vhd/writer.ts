@@ -5,6 +5,7 @@ import { Buffer } from 'node:buffer';
 import type { Range, SignalOptions } from '../disk.ts';
 import { diskErrors } from '../errors.ts';
 import { bitIsSet, fillBits } from '../sector-bitmap.ts';
+import { Settling } from '../settling.ts';
 import type { BlockMap } from './block-map.ts';
 import { encodeFooter, footerBytes, sectorBytes, type VhdFooter } from './footer.ts';
 import type { VhdStructure } from './structure.ts';
@@ -23,7 +24,7 @@ export class VhdWriter {
   #end: number | undefined;
   readonly #newBlocks = new Set<number>();
   #footerAt: number | undefined;
-  #failure: unknown;
+  readonly #settling = new Settling();
 
   /** `scratch`: nobody sees the file before it is closed, so there is no barrier but the last. */
   constructor(map: BlockMap, structure: VhdStructure, scratch = false) {
@@ -33,30 +34,15 @@ export class VhdWriter {
     this.#scratch = scratch;
   }
 
-  #refuseAfterFailure(): void {
-    if (this.#failure !== undefined) throw this.#failure;
-  }
-
-  /** After a flush that failed nobody knows what is on the disk; nothing more is written then. */
-  async #settling(work: () => Promise<void>): Promise<void> {
-    this.#refuseAfterFailure();
-    try {
-      await work();
-    } catch (cause) {
-      this.#failure = cause;
-      throw cause;
-    }
-  }
-
   /**
    * Looks the table through, so that no write changes two blocks, and makes both footers whole if they are not. `tidy`
    * also gives back what lies behind the last block.
    */
   async begin(options: SignalOptions, how: { readonly tidy: boolean } = { tidy: false }): Promise<number> {
-    this.#refuseAfterFailure();
+    this.#settling.refuseAfterFailure();
     if (this.#end !== undefined) return this.#end;
     const { end } = await occupancy(this.map, options);
-    if (!this.#isClean || how.tidy) await this.#settling(() => this.#tidy(end));
+    if (!this.#isClean || how.tidy) await this.#settling.run(() => this.#tidy(end));
     this.#footerAt = end;
     this.#end = end;
     return end;
@@ -171,7 +157,7 @@ export class VhdWriter {
   }
 
   flush(): Promise<void> {
-    return this.#settling(() => this.#flush());
+    return this.#settling.run(() => this.#flush());
   }
 
   async #flush(): Promise<void> {
@@ -200,7 +186,7 @@ export class VhdWriter {
 
   /** After the last flush. */
   async end(): Promise<void> {
-    if (this.#scratch) await this.#settling(() => this.map.file.sync());
+    if (this.#scratch) await this.#settling.run(() => this.map.file.sync());
   }
 }
 

@@ -3,7 +3,7 @@ import { Buffer } from 'node:buffer';
 import type { CompactReport, ProgressOptions } from '../disk.ts';
 import { type BlockFile, DiskFile } from '../file.ts';
 import { bitRuns } from '../sector-bitmap.ts';
-import { isZero } from '../zeros.ts';
+import { isZeroPlace } from '../zero-place.ts';
 import { absentEntry, bitmapBlockBytes, payloadState, zeroEntry } from './block-table.ts';
 import { VhdxImage } from './image.ts';
 import { MiB } from './limits.ts';
@@ -46,7 +46,8 @@ async function dropZeros(writer: VhdxWriter, options: ProgressOptions): Promise<
     if (block === undefined) continue;
     options.onProgress?.({ doneBytes: (block * image.layout.blockBytes) / 2, totalBytes });
     if (entry.state === payloadState.fullyPresent) {
-      if (!(await placeIsZero(image, entry.fileOffset, image.layout.usedBytes(block), options))) continue;
+      const place = { offset: entry.fileOffset, length: image.layout.usedBytes(block) };
+      if (!(await isZeroPlace(image.file, place, options))) continue;
       await writer.dropBlock(block, entry, image.hasParent ? zeroEntry : absentEntry);
     } else if (entry.state === payloadState.partiallyPresent) {
       if (!(await holdsNothing(image, block, options))) continue;
@@ -54,23 +55,6 @@ async function dropZeros(writer: VhdxWriter, options: ProgressOptions): Promise<
     }
   }
   await writer.commit();
-}
-
-async function placeIsZero(
-  image: VhdxImage,
-  fileOffset: number,
-  length: number,
-  options: ProgressOptions,
-): Promise<boolean> {
-  const buffer = Buffer.alloc(Math.min(pieceBytes, length));
-  for (const range of image.file.dataRanges({ offset: fileOffset, length })) {
-    for (let done = 0; done < range.length; done += buffer.length) {
-      const piece = buffer.subarray(0, Math.min(buffer.length, range.length - done));
-      await image.file.readPadded(piece, range.offset + done, options);
-      if (!isZero(piece)) return false;
-    }
-  }
-  return true;
 }
 
 async function holdsNothing(image: VhdxImage, block: number, options: ProgressOptions): Promise<boolean> {

@@ -5,6 +5,7 @@
 import type { Range, SignalOptions } from '../disk.ts';
 import { diskErrors } from '../errors.ts';
 import { bitIsSet, fillBits } from '../sector-bitmap.ts';
+import { Settling } from '../settling.ts';
 import {
   absentEntry,
   type BatEntry,
@@ -29,7 +30,7 @@ export class VhdxWriter {
   #space: SpaceMap | undefined;
   /** Freed by changes that are not committed yet. */
   #freed: Range[] = [];
-  #failure: unknown;
+  readonly #settling = new Settling();
   #activeReads = 0;
 
   /** `scratch`: nobody sees the file before it is closed, so there is no log and no barrier but the last. */
@@ -51,27 +52,9 @@ export class VhdxWriter {
     }
   }
 
-  /**
-   * Runs what makes changes survive. After it failed nothing may be changed any more: nobody knows what of it is on
-   * the disk, and the kernel forgets what a failed flush should have written.
-   */
-  async #settling(work: () => Promise<void>): Promise<void> {
-    this.#refuseAfterFailure();
-    try {
-      await work();
-    } catch (cause) {
-      this.#failure = cause;
-      throw cause;
-    }
-  }
-
-  #refuseAfterFailure(): void {
-    if (this.#failure !== undefined) throw this.#failure;
-  }
-
   /** Before any change, see `LogWriter.begin`. */
   begin(change: { readonly visible: boolean }): Promise<void> {
-    return this.#settling(() => this.log.begin(change));
+    return this.#settling.run(() => this.log.begin(change));
   }
 
   async space(options: SignalOptions = {}): Promise<SpaceMap> {
@@ -258,7 +241,7 @@ export class VhdxWriter {
 
   /** When it resolves, all changes so far survive a power cut. `atomic`: after one, all of them have happened or none. */
   commit(how: { readonly atomic?: boolean; readonly fileBytes?: number } = {}): Promise<void> {
-    return this.#settling(() => this.#commit(how));
+    return this.#settling.run(() => this.#commit(how));
   }
 
   async #commit(how: { readonly atomic?: boolean; readonly fileBytes?: number }): Promise<void> {
@@ -303,7 +286,7 @@ export class VhdxWriter {
   async cut(fileBytes: number): Promise<void> {
     const { file } = this.image;
     if (fileBytes >= file.length) return;
-    await this.#settling(async () => {
+    await this.#settling.run(async () => {
       await this.#commit({});
       await this.log.commit([], { fileBytes });
       await file.truncate(fileBytes);
@@ -314,7 +297,7 @@ export class VhdxWriter {
 
   /** Commits and marks the file clean. */
   end(): Promise<void> {
-    return this.#settling(async () => {
+    return this.#settling.run(async () => {
       await this.#commit({});
       if (!this.log.begun) return;
       // What the commit applied becomes stable before the log that could repeat it is given up.
