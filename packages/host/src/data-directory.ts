@@ -5,8 +5,9 @@
  * one: a VM's user then needs no right to walk through the folders above (a home folder, say), and the length of
  * those does not count against the 107 bytes of a Unix socket's address (unix(7)).
  */
-import { access, chmod, type FileHandle, mkdir, open } from 'node:fs/promises';
+import { chmod, type FileHandle, mkdir, open } from 'node:fs/promises';
 import { join, relative, resolve } from 'node:path';
+import { isThere } from './storage/unless-absent.ts';
 
 export interface VmPaths {
   /** Settings, disks, firmware variables, saved memory: what makes the VM. Mode 0700, owned by the VM's user. */
@@ -73,13 +74,7 @@ export class DataDirectory implements AsyncDisposable {
   }
 
   async isMarkedFrozen(id: string): Promise<boolean> {
-    return await access(this.freezeMark(id)).then(
-      () => true,
-      (cause: NodeJS.ErrnoException) => {
-        if (cause.code === 'ENOENT') return false;
-        throw cause;
-      },
-    );
+    return await isThere(this.freezeMark(id));
   }
 
   /** As QEMU, whose working directory is the root, has to write the path. */

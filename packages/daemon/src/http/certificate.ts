@@ -3,9 +3,11 @@
  * so that the file which clients trust stays the same when the server's is renewed. Both keys have mode 0600.
  */
 import { createPrivateKey, randomBytes, X509Certificate } from 'node:crypto';
-import { chmod, mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import { join } from 'node:path';
+import { unlessAbsent } from '@corral/host/storage/unless-absent';
+import { makeWhole } from '@corral/host/storage/whole-files';
 import type { SelfsignedOptions, SubjectAltNameEntry } from 'selfsigned';
 import { daemonErrors } from '../errors.ts';
 
@@ -123,7 +125,8 @@ function isGood(pair: Pair, authority: Pair, names: readonly string[], now: numb
 
 async function readPair(folder: string, name: 'ca' | 'server'): Promise<Pair | null> {
   const [certPath, keyPath] = pathsOf(folder, name);
-  const [cert, key] = await Promise.all([readIfThere(certPath), readIfThere(keyPath)]);
+  const readText = (path: string) => unlessAbsent(readFile(path, 'utf8'), null);
+  const [cert, key] = await Promise.all([readText(certPath), readText(keyPath)]);
   // The certificate is written last: with the key alone the pair was never finished.
   if (cert === null) return null;
   try {
@@ -138,26 +141,18 @@ async function readPair(folder: string, name: 'ca' | 'server'): Promise<Pair | n
 
 async function writePair(folder: string, name: 'ca' | 'server', { cert, key }: Pair): Promise<void> {
   const [certPath, keyPath] = pathsOf(folder, name);
-  await writeAtomically(keyPath, key, 0o600);
-  await writeAtomically(certPath, cert, 0o644);
+  await write(keyPath, key, 0o600);
+  await write(certPath, cert, 0o644);
 }
 
 function pathsOf(folder: string, name: string): [cert: string, key: string] {
   return [join(folder, `${name}.pem`), join(folder, `${name}.key`)];
 }
 
-async function readIfThere(path: string): Promise<string | null> {
-  try {
-    return await readFile(path, 'utf8');
-  } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return null;
-    throw cause;
-  }
-}
-
-async function writeAtomically(path: string, text: string, mode: number): Promise<void> {
-  const temporary = `${path}.new`;
-  await writeFile(temporary, text, { mode, flush: true });
-  await chmod(temporary, mode);
-  await rename(temporary, path);
+/** With that very mode: clients of other users read the certificate, whatever mask the daemon was given. */
+async function write(path: string, text: string, mode: number): Promise<void> {
+  await makeWhole(path, async (part) => {
+    await writeFile(part, text, { mode, flag: 'wx' });
+    await chmod(part, mode);
+  });
 }

@@ -3,6 +3,7 @@ import { lstat, unlink } from 'node:fs/promises';
 import { get } from 'node:http';
 import { connect } from 'node:net';
 import { withLimit } from '@corral/core/abort';
+import { unlessAbsent } from '@corral/host/storage/unless-absent';
 import type { FastifyInstance } from 'fastify';
 import { daemonErrors } from '../errors.ts';
 
@@ -45,10 +46,7 @@ export async function listenOnSocket(app: FastifyInstance, path: string): Promis
 
 /** Takes a socket away on which nobody listens any more. */
 async function clear(path: string): Promise<void> {
-  const found = await lstat(path).catch((cause: NodeJS.ErrnoException) => {
-    if (cause.code === 'ENOENT') return null;
-    throw cause;
-  });
+  const found = await unlessAbsent(lstat(path), null);
   if (found === null) return;
   if (!found.isSocket()) {
     throw daemonErrors['socket-blocked']({ path, what: found.isDirectory() ? 'a folder' : 'a file' });

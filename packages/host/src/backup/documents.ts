@@ -2,6 +2,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { VmSettings } from '@corral/api/schemas/vm-settings';
+import { unlessAbsent } from '../storage/unless-absent.ts';
 import type { VmHost } from '../vm/vm-host.ts';
 
 export interface PointDocument {
@@ -20,7 +21,7 @@ export async function documentsOf(host: VmHost, settings: VmSettings): Promise<P
   const documents: PointDocument[] = [
     { name: settingsDocument, content: Buffer.from(`${JSON.stringify(settings, null, 2)}\n`) },
   ];
-  const firmware = await readIfThere(paths.firmwareVariables);
+  const firmware = await unlessAbsent(readFile(paths.firmwareVariables), null);
   if (firmware) documents.push({ name: firmwareDocument, content: firmware });
   const folders = [
     [tpmPrefix, paths.tpm],
@@ -28,23 +29,14 @@ export async function documentsOf(host: VmHost, settings: VmSettings): Promise<P
   ] as const;
   for (const [prefix, folder] of folders) {
     for (const name of await namesIn(folder)) {
-      const content = await readIfThere(join(folder, name));
+      const content = await unlessAbsent(readFile(join(folder, name)), null);
       if (content && content.length > 0) documents.push({ name: `${prefix}${name}`, content });
     }
   }
   return documents;
 }
 
-async function readIfThere(path: string): Promise<Buffer | null> {
-  return await readFile(path).catch(absent);
-}
-
 async function namesIn(folder: string): Promise<string[]> {
-  const entries = (await readdir(folder, { withFileTypes: true }).catch(absent)) ?? [];
+  const entries = await unlessAbsent(readdir(folder, { withFileTypes: true }), []);
   return entries.filter((entry) => entry.isFile() && !entry.name.startsWith('.')).map(({ name }) => name);
-}
-
-function absent(cause: NodeJS.ErrnoException): null {
-  if (cause.code === 'ENOENT') return null;
-  throw cause;
 }

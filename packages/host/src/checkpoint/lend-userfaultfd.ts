@@ -7,6 +7,7 @@ import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Turns } from '@corral/core/turns';
 import { bootId, identify, isAlive } from '../process/process-identity.ts';
+import { unlessAbsent } from '../storage/unless-absent.ts';
 
 export interface LendingPlaces {
   readonly setting: string;
@@ -69,7 +70,7 @@ export class UserfaultfdLender {
   }
 
   async #set(): Promise<void> {
-    const isOff = (await readIfThere(this.#places.setting))?.trim() === '0';
+    const isOff = (await unlessAbsent(readFile(this.#places.setting, 'utf8'), null))?.trim() === '0';
     // What is on without a mark is on by the administrator's wish.
     if (!isOff && (await this.#marks()).length === 0) return;
     const mark = join(this.#places.marks, await this.#ownMark());
@@ -108,13 +109,4 @@ async function living(marks: readonly string[]): Promise<string[]> {
     if (await isAlive({ pid: pid!, startTime: startTime!, bootId: boot })) found.push(mark);
   }
   return found;
-}
-
-async function readIfThere(path: string): Promise<string | null> {
-  try {
-    return await readFile(path, 'utf8');
-  } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return null;
-    throw cause;
-  }
 }

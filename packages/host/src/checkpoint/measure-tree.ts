@@ -3,6 +3,7 @@ import { chainOf } from '../chain/chain.ts';
 import type { ChainState } from '../chain/chain-records.ts';
 import { allocatedBytes } from '../chain/merge-space.ts';
 import type { DataDirectory } from '../data-directory.ts';
+import { unlessAbsent } from '../storage/unless-absent.ts';
 import { type TreeSizes, treeSizes } from './checkpoint-sizes.ts';
 
 export async function measureTree(directory: DataDirectory, state: ChainState): Promise<TreeSizes> {
@@ -14,17 +15,8 @@ export async function measureTree(directory: DataDirectory, state: ChainState): 
   const paths = new Set(files.filter(({ shared }) => !shared).map(({ path }) => path));
   const allocated = new Map<string, number>();
   for (const path of paths) {
-    allocated.set(path, await takenBytes(directory.resolveInVm(vm.settings.id, path)));
+    // A merge has just deleted it, or somebody else has, which the start of the VM and `volume check` tell.
+    allocated.set(path, await unlessAbsent(allocatedBytes(directory.resolveInVm(vm.settings.id, path)), 0));
   }
   return treeSizes(state, allocated);
-}
-
-async function takenBytes(path: string): Promise<number> {
-  try {
-    return await allocatedBytes(path);
-  } catch (cause) {
-    // A merge has just deleted it, or somebody else has, which the start of the VM and `volume check` tell.
-    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return 0;
-    throw cause;
-  }
 }

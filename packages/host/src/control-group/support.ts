@@ -1,6 +1,7 @@
 /** Whether VMs of this host can have control groups of their own, and what is missing where they cannot. */
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { unlessAbsent } from '../storage/unless-absent.ts';
 
 export type ControlGroupSupport =
   | { readonly available: true; readonly reason: string }
@@ -51,9 +52,9 @@ export function judgeSupport(facts: ControlGroupFacts): ControlGroupSupport {
 export async function readControlGroupSupport(root = '/'): Promise<ControlGroupSupport> {
   const [systemd, controllers, bus] = await Promise.all([
     // sd_booted(3)
-    unlessAbsent(stat(join(root, 'run/systemd/system'))),
-    unlessAbsent(readFile(join(root, 'sys/fs/cgroup/cgroup.controllers'), 'utf8')),
-    unlessAbsent(stat(join(root, 'run/dbus/system_bus_socket'))),
+    unlessAbsent(stat(join(root, 'run/systemd/system')), null),
+    unlessAbsent(readFile(join(root, 'sys/fs/cgroup/cgroup.controllers'), 'utf8'), null),
+    unlessAbsent(stat(join(root, 'run/dbus/system_bus_socket')), null),
   ]);
   return judgeSupport({
     isRoot: process.getuid?.() === 0,
@@ -61,13 +62,4 @@ export async function readControlGroupSupport(root = '/'): Promise<ControlGroupS
     controllers: controllers?.trim().split(' ') ?? null,
     systemBusRuns: bus !== null,
   });
-}
-
-async function unlessAbsent<T>(work: Promise<T>): Promise<T | null> {
-  try {
-    return await work;
-  } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return null;
-    throw cause;
-  }
 }

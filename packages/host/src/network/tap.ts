@@ -5,9 +5,10 @@
  * (Linux' Documentation/networking/tuntap.rst). Persistent: it is there again for the next start, and taken away
  * when the VM ends.
  */
-import { access, chmod, stat } from 'node:fs/promises';
+import { chmod, stat } from 'node:fs/promises';
 import { hostErrors } from '../errors.ts';
 import { runCommand } from '../process/run-command.ts';
+import { isThere } from '../storage/unless-absent.ts';
 
 /** At most 15 characters (IFNAMSIZ); derived from the port's id, so the same port has the same device. */
 export function tapName(portId: string): string {
@@ -48,11 +49,5 @@ export async function deleteTap(tap: string): Promise<void> {
 }
 
 export async function interfaceExists(name: string, kind?: 'bridge'): Promise<boolean> {
-  try {
-    await access(`/sys/class/net/${name}${kind ? `/${kind}` : ''}`);
-    return true;
-  } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return false;
-    throw cause;
-  }
+  return await isThere(`/sys/class/net/${name}${kind ? `/${kind}` : ''}`);
 }

@@ -6,6 +6,7 @@ import { mkdir, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { RepositorySecret, StoreCredentials } from '@corral/api/schemas/repository';
 import { z } from 'zod';
+import { unlessAbsent } from '../storage/unless-absent.ts';
 import { removeWhole, writeWhole } from '../storage/whole-files.ts';
 import { connectionErrors } from './errors.ts';
 
@@ -67,11 +68,8 @@ export class CredentialFiles {
 
   /** Removes what belongs to no connection and to no operation: a daemon died before it had recorded either. */
   async removeStrays(known: ReadonlySet<string>): Promise<void> {
-    const names = await readdir(this.folder).catch((cause: NodeJS.ErrnoException) => {
-      if (cause.code !== 'ENOENT') throw cause;
-      return [];
-    });
-    for (const name of names) if (!known.has(name)) await this.remove(name);
+    for (const name of await unlessAbsent(readdir(this.folder), []))
+      if (!known.has(name)) await this.remove(name);
   }
 
   async #write(id: string, name: string, value: object): Promise<void> {

@@ -2,7 +2,7 @@
  * Serves pinned chains over NBD, read-only: QEMU's storage daemon as the VM's own user, on a Unix socket, one export per
  * disk, named like it. It outlives the daemon. Beside the data it tells `base:allocation` and `qemu:allocation-depth`.
  */
-import { access, chown, mkdir, rm } from 'node:fs/promises';
+import { chown, mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { delay, withLimit } from '@corral/core/abort';
 import type { PinRecord } from '../chain/pin-record.ts';
@@ -11,6 +11,7 @@ import { hostErrors } from '../errors.ts';
 import { findProcesses } from '../process/find-process.ts';
 import { isAlive, killProcess, type ProcessIdentity } from '../process/process-identity.ts';
 import { spawnDetached } from '../process/spawn-detached.ts';
+import { isThere } from '../storage/unless-absent.ts';
 
 const program = 'qemu-storage-daemon';
 const startLimitMs = 30_000;
@@ -77,16 +78,6 @@ async function untilReady(
     }
     await delay(pollMs, signal);
   }
-}
-
-function isThere(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    (cause: NodeJS.ErrnoException) => {
-      if (cause.code === 'ENOENT') return false;
-      throw cause;
-    },
-  );
 }
 
 /** Repeatable; also ends one that nobody has recorded. */

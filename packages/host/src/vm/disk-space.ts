@@ -2,6 +2,7 @@
 import { stat } from 'node:fs/promises';
 import type { DiskSettings, VmSettings } from '@corral/api/schemas/vm-settings';
 import type { DataDirectory } from '../data-directory.ts';
+import { unlessAbsent } from '../storage/unless-absent.ts';
 import type { Volumes } from '../volume/volumes.ts';
 import type { DiskMaking } from './disk-files.ts';
 
@@ -90,11 +91,7 @@ async function occupiedByAll(paths: readonly string[]): Promise<number> {
 
 /** What the files take that a clone copies. stat(2) counts blocks of 512 bytes. */
 export async function occupiedBytes(path: string): Promise<number> {
-  try {
-    return (await stat(path)).blocks * 512;
-  } catch (cause) {
-    // Whoever reads it says what is missing, by its name.
-    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return 0;
-    throw cause;
-  }
+  // Where one is missing, whoever reads it says so by its name.
+  const found = await unlessAbsent(stat(path), null);
+  return found === null ? 0 : found.blocks * 512;
 }

@@ -2,6 +2,7 @@
 import { lstat, readdir } from 'node:fs/promises';
 import { isAbsolute, join } from 'node:path';
 import type { DataDirectory } from '../data-directory.ts';
+import { unlessAbsent } from '../storage/unless-absent.ts';
 import type { VmRecord } from '../vm/vm-record.ts';
 import { diskPlaces, disksFolder, isBelow, realPlace, vmsFolder, volumeOf } from './placement.ts';
 import type { VolumeRecord } from './volume-record.ts';
@@ -65,24 +66,14 @@ export async function allocatedBytes(volume: VolumeRecord, nested: readonly Volu
 
 async function* occupiedBelow(folder: string, others: readonly string[]): AsyncGenerator<number> {
   if (others.some((root) => isBelow(root, folder))) return;
-  for (const entry of await unlessGone(readdir(folder, { withFileTypes: true }), [])) {
+  for (const entry of await unlessAbsent(readdir(folder, { withFileTypes: true }), [])) {
     const path = join(folder, entry.name);
     if (entry.isDirectory()) yield* occupiedBelow(path, others);
     // stat(2) counts blocks of 512 bytes whatever the file system's are.
     else if (entry.isFile())
-      yield await unlessGone(
+      yield await unlessAbsent(
         lstat(path).then(({ blocks }) => blocks * 512),
         0,
       );
-  }
-}
-
-/** Files come and go while they are counted. */
-async function unlessGone<T>(work: Promise<T>, otherwise: T): Promise<T> {
-  try {
-    return await work;
-  } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return otherwise;
-    throw cause;
   }
 }

@@ -1,6 +1,7 @@
 /** Accelerator, versions, kernel features, clock: what the host is. */
 import { access, constants, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { unlessAbsent } from '../../storage/unless-absent.ts';
 import { type DoctorCheck, finding, healthy } from '../check.ts';
 
 export const checkAccelerator: DoctorCheck = async ({ accelerator }) =>
@@ -37,7 +38,7 @@ export const checkVersions: DoctorCheck = async ({ qemuVersion }) => {
 export const checkUserfaultfd: DoctorCheck = async ({ dev, proc, qemuVersion }) => {
   const title = 'userfaultfd';
   const path = join(proc, 'sys/vm/unprivileged_userfaultfd');
-  const setting = (await readText(path))?.trim() ?? null;
+  const setting = (await unlessAbsent(readFile(path, 'utf8'), null))?.trim() ?? null;
   const hasDevice = Number(qemuVersion.split('.')[0]) >= 8 && (await isOpenToAll(join(dev, 'userfaultfd')));
   if (setting === '1' || hasDevice) {
     return healthy(title, title, 'Checkpoints with memory can be written while the guest runs.');
@@ -82,22 +83,9 @@ export const checkClock: DoctorCheck = async ({ clockOffsetAtStartMs, clockOffse
   );
 };
 
-async function readText(path: string): Promise<string | null> {
-  try {
-    return await readFile(path, 'utf8');
-  } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return null;
-    throw cause;
-  }
-}
-
 async function isOpenToAll(path: string): Promise<boolean> {
-  try {
-    return ((await stat(path)).mode & 0o006) === 0o006;
-  } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return false;
-    throw cause;
-  }
+  const found = await unlessAbsent(stat(path), null);
+  return found !== null && (found.mode & 0o006) === 0o006;
 }
 
 /** Whether this process may write it: not if it is not root, nor where the file system is read-only. */

@@ -10,6 +10,7 @@ import { defineOperation, type Progress } from '@corral/operation/operation';
 import type { GuestAgent } from '@corral/qmp/guest-agent';
 import { z } from 'zod';
 import { connectionTarget } from '../../repository/repository-host.ts';
+import { unlessAbsent } from '../../storage/unless-absent.ts';
 import { linkNew } from '../../storage/whole-files.ts';
 import { browseScript } from '../browse-script.ts';
 import { restoreErrors } from '../errors.ts';
@@ -173,13 +174,8 @@ async function withdraw(target: string): Promise<void> {
 }
 
 async function inodeOf(path: string): Promise<string | null> {
-  try {
-    const { dev, ino } = await stat(path, { bigint: true });
-    return `${dev}:${ino}`;
-  } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code !== 'ENOENT') throw cause;
-    return null;
-  }
+  const found = await unlessAbsent(stat(path, { bigint: true }), null);
+  return found && `${found.dev}:${found.ino}`;
 }
 
 function nonsense({ disk, path }: BrowseInput): Error {
