@@ -54,10 +54,13 @@ export async function readRegular(file: string, range?: ReadRange): Promise<Buff
   return await readRange(handle, range ?? { offset: 0, length: (await handle.stat()).size });
 }
 
-export async function readRange(handle: FileHandle, range: ReadRange): Promise<Buffer> {
-  const { size } = await handle.stat();
-  const buffer = Buffer.allocUnsafe(Math.max(0, Math.min(range.length, size - range.offset)));
-  return buffer.subarray(0, await fill(handle, range.offset, buffer));
+/** Above this the file is asked for its size before memory is taken: a range may come from what somebody else wrote. */
+const mostUnmeasuredBytes = 2 ** 18;
+
+export async function readRange(handle: FileHandle, { offset, length }: ReadRange): Promise<Buffer> {
+  const there = length <= mostUnmeasuredBytes ? length : (await handle.stat()).size - offset;
+  const buffer = Buffer.allocUnsafe(Math.max(0, Math.min(length, there)));
+  return buffer.subarray(0, await fill(handle, offset, buffer));
 }
 
 /** Reads until `target` is full or the file ends. */

@@ -1,6 +1,6 @@
 /**
  * Reads single blobs: nodes, and blocks that are asked for here and there. Neighbours in a pack tend to be wanted
- * together, so it reads a window around a blob and keeps it.
+ * together, so what was read is kept for a while, and a walk is read ahead of.
  */
 import type { RepositoryKeys } from '../crypto/keys.ts';
 import { headerBytes, openSealer, type Sealer } from '../crypto/sealer.ts';
@@ -11,6 +11,7 @@ import type { ObjectStore } from '../object-store/object-store.ts';
 import type { NodeSource } from '../tree/node-source.ts';
 import { decodeBlob, isContentOf } from './blob.ts';
 import { packName } from './pack-format.ts';
+import { ReadAhead, unitBytes } from './read-ahead.ts';
 
 export interface PackPlace {
   /** The pack's hash. */
@@ -26,14 +27,14 @@ export interface BlobLocator {
   refresh(signal?: AbortSignal): Promise<void>;
 }
 
-const windowBytes = 256 * 1024;
 const cacheBytes = 16 * 2 ** 20;
 
 export class BlobReader implements NodeSource {
   readonly #store: ObjectStore;
   readonly #keys: RepositoryKeys;
   readonly #locator: BlobLocator;
-  readonly #windows = new PageCache(cacheBytes);
+  readonly #units = new PageCache(cacheBytes);
+  readonly #ahead = new ReadAhead();
   readonly #sealers = new Map<string, Sealer>();
 
   constructor(store: ObjectStore, keys: RepositoryKeys, locator: BlobLocator) {
@@ -59,7 +60,7 @@ export class BlobReader implements NodeSource {
   }
 
   async #readAny(id: Uint8Array, kind: BlobKind, signal?: AbortSignal): Promise<Buffer> {
-    let failure: unknown = repositoryErrors['blob-missing']({ id: Buffer.from(id).toString('hex') });
+    let failure: unknown;
     for (const place of await this.#locator.locate(id, signal)) {
       try {
         return await this.readAt(id, kind, place, signal);
@@ -68,7 +69,7 @@ export class BlobReader implements NodeSource {
         failure = cause;
       }
     }
-    throw failure;
+    throw failure ?? repositoryErrors['blob-missing']({ id: Buffer.from(id).toString('hex') });
   }
 
   /** The content of a blob at one of its places. */
@@ -86,23 +87,29 @@ export class BlobReader implements NodeSource {
   }
 
   async #bytes(name: string, offset: number, length: number, signal?: AbortSignal): Promise<Buffer> {
-    const first = Math.floor(offset / windowBytes);
-    const last = Math.floor((offset + length - 1) / windowBytes);
+    const first = Math.floor(offset / unitBytes);
+    const end = Math.floor((offset + length - 1) / unitBytes) + 1;
     const parts: Buffer[] = [];
-    for (let window = first; window <= last; window += 1)
-      parts.push(await this.#window(name, window, signal));
-    const from = offset - first * windowBytes;
+    while (first + parts.length < end) {
+      const unit = first + parts.length;
+      const cached = this.#units.get(unitKey(name, unit));
+      if (cached) parts.push(cached);
+      else parts.push(...(await this.#read(name, unit, end - unit, signal)).slice(0, end - unit));
+    }
+    const from = offset - first * unitBytes;
     return (parts.length === 1 ? parts[0]! : Buffer.concat(parts)).subarray(from, from + length);
   }
 
-  async #window(name: string, window: number, signal?: AbortSignal): Promise<Buffer> {
-    const key = `${name}:${window}`;
-    const cached = this.#windows.get(key);
-    if (cached) return cached;
-    const range = { offset: window * windowBytes, length: windowBytes };
+  /** At least `needed` units; those behind the end of the pack are empty. */
+  async #read(name: string, first: number, needed: number, signal?: AbortSignal): Promise<Buffer[]> {
+    const count = this.#ahead.plan(name, first, needed);
+    const range = { offset: first * unitBytes, length: count * unitBytes };
     const bytes = await this.#store.read(name, range, signal);
-    this.#windows.set(key, bytes);
-    return bytes;
+    const units = Array.from({ length: count }, (_, at) =>
+      bytes.subarray(at * unitBytes, (at + 1) * unitBytes),
+    );
+    for (const [at, unit] of units.entries()) this.#units.set(unitKey(name, first + at), unit);
+    return units;
   }
 
   /** The header of a pack; kept, for many pieces of one pack are read. */
@@ -120,4 +127,8 @@ export class BlobReader implements NodeSource {
     this.#sealers.set(name, sealer);
     return sealer;
   }
+}
+
+function unitKey(name: string, unit: number): string {
+  return `${name}:${unit}`;
 }
