@@ -2,16 +2,12 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { defineErrors, error, isCorralError } from '@corral/core/errors';
 import { newId } from '@corral/core/ids';
+import type { OperationState } from '@corral/core/operation-states';
 import { storeErrors } from '@corral/store/errors';
 import { openMemoryStore } from '@corral/store/memory-store';
 import type { Store } from '@corral/store/store';
 import type { OperationEngineOptions } from './engine-options.ts';
-import {
-  defineOperation,
-  type OperationSnapshot,
-  type OperationState,
-  type StepContext,
-} from './operation.ts';
+import { defineOperation, type OperationSnapshot, type StepContext } from './operation.ts';
 import { type OperationEngine, openOperationEngine } from './operation-engine.ts';
 import { OperationHalt } from './operation-observer.ts';
 import { OperationRegistry } from './operation-registry.ts';

@@ -5,8 +5,10 @@
  * One step at a time is `running` or `undoing`. Before the commitment (a pivot that is done, or one without undo
  * that has begun) a failure, a cancel or a crash leads back; after it everything leads forward, by repetition.
  */
+
+import type { OperationState, StepState } from '@corral/core/operation-states';
 import { operationErrors } from './errors.ts';
-import type { OperationState, Problem, StepState } from './operation.ts';
+import type { Problem } from './operation.ts';
 import { toProblem } from './problem.ts';
 
 export interface StepPlan {

@@ -13,25 +13,11 @@
  * Every step is repeatable: after a crash it may run again although it had already done its work. Its undo copes
  * with a step that was begun and left half-done, or not begun at all.
  */
+import type { OperationState, StepState } from '@corral/core/operation-states';
 import { operationErrors } from './errors.ts';
-
-export const operationStates = [
-  'pending',
-  'running',
-  'cancelling',
-  'undoing',
-  'succeeded',
-  'failed',
-  'cancelled',
-  'stuck',
-] as const;
-
-export type OperationState = (typeof operationStates)[number];
 
 /** An operation in one of these has ended and holds nothing any more. */
 export const finalStates: ReadonlySet<OperationState> = new Set(['succeeded', 'failed', 'cancelled']);
-
-export type StepState = 'waiting' | 'running' | 'done' | 'undoing' | 'undone';
 
 /** How far it is, as the step that runs tells it. */
 export interface Progress {

@@ -1,22 +1,14 @@
 /** A durable operation as the API shows it (docs/architecture.md, invariant 2). */
+import { operationStates, stepStates } from '@corral/core/operation-states';
 import { z } from 'zod';
 import { Id, PageQuery, Timestamp } from './common.ts';
 import { Problem } from './problem.ts';
 
-export const OperationState = z.enum([
-  'pending',
-  'running',
-  'cancelling',
-  'undoing',
-  'succeeded',
-  'failed',
-  'cancelled',
-  'stuck',
-]);
+export const OperationState = z.enum(operationStates);
 
 export const OperationStep = z.strictObject({
   name: z.string(),
-  state: z.enum(['waiting', 'running', 'done', 'undoing', 'undone']),
+  state: z.enum(stepStates),
   attempts: z.int().min(0),
 });
 

@@ -1,4 +1,5 @@
 import { Option } from '@commander-js/extra-typings';
+import { operationStates } from '@corral/core/operation-states';
 import { collect, showPage } from '../../list.ts';
 import type { CommandDefinition } from '../../tree/command-tree.ts';
 import { after, limit } from '../page-options.ts';
@@ -15,18 +16,7 @@ export const operationList: CommandDefinition = {
   ],
   define: (command, context) => {
     command
-      .addOption(
-        new Option('--state <state>', 'only those in this state').choices([
-          'pending',
-          'running',
-          'cancelling',
-          'undoing',
-          'succeeded',
-          'failed',
-          'cancelled',
-          'stuck',
-        ] as const),
-      )
+      .addOption(new Option('--state <state>', 'only those in this state').choices(operationStates))
       .option('--vm <vm>', 'only those of this VM')
       .option(...limit)
       .option(...after)
