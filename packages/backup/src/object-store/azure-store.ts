@@ -7,12 +7,14 @@ import { repositoryErrors } from '../errors.ts';
 import { bytesOfStream, objectLimit } from './bytes-of-stream.ts';
 import {
   checkObjectName,
+  foreignNames,
   isObjectName,
   type ObjectEntry,
   type ObjectStore,
   type PutOptions,
   type ReadRange,
 } from './object-store.ts';
+import { storeFailure, tellingFailure } from './store-failure.ts';
 
 export interface AzurePlace {
   readonly container: ContainerClient;
@@ -52,7 +54,7 @@ export class AzureStore implements ObjectStore {
       return 'stored';
     } catch (cause) {
       const isTaken = cause instanceof RestError && (cause.statusCode === 409 || cause.statusCode === 412);
-      if (!isTaken) throw this.#failed(`put ${name}`, cause);
+      if (!isTaken) throw storeFailure(this.place, `put ${name}`, cause);
       // A retry meets what the first try, whose answer was lost, has put.
       return (await this.read(name, undefined, signal)).equals(body) ? 'stored' : 'exists';
     }
@@ -71,7 +73,7 @@ export class AzureStore implements ObjectStore {
       if (status === 404) throw repositoryErrors['object-missing']({ name }, { cause });
       // A range that begins past the end.
       if (status === 416) return Buffer.alloc(0);
-      throw this.#failed(`read ${name}`, cause);
+      throw storeFailure(this.place, `read ${name}`, cause);
     }
   }
 
@@ -80,12 +82,7 @@ export class AzureStore implements ObjectStore {
   }
 
   async listForeign(limit: number, signal?: AbortSignal): Promise<string[]> {
-    const foreign: string[] = [];
-    for await (const { name } of this.#blobs('', signal)) {
-      if (foreign.length >= limit) break;
-      if (!isObjectName(name)) foreign.push(name);
-    }
-    return foreign;
+    return await foreignNames(this.#blobs('', signal), limit);
   }
 
   async *#blobs(prefix: string, signal?: AbortSignal): AsyncIterable<ObjectEntry> {
@@ -100,18 +97,20 @@ export class AzureStore implements ObjectStore {
         };
       }
     } catch (cause) {
-      throw this.#failed(`list ${prefix}`, cause);
+      throw storeFailure(this.place, `list ${prefix}`, cause);
     }
   }
 
   async delete(name: string, signal?: AbortSignal): Promise<void> {
     const blob = this.#blob(name);
-    await this.#attempt(`delete ${name}`, () => blob.deleteIfExists(signal && { abortSignal: signal }));
+    await tellingFailure(this.place, `delete ${name}`, () =>
+      blob.deleteIfExists(signal && { abortSignal: signal }),
+    );
   }
 
   /** The time that Azure itself gives in its answer. */
   async now(signal?: AbortSignal): Promise<number> {
-    return await this.#attempt('read the clock', async () => {
+    return await tellingFailure(this.place, 'read the clock', async () => {
       const { date } = await this.#container.getProperties(signal && { abortSignal: signal });
       if (!date) throw new Error('its answer carries no date');
       return date.getTime();
@@ -121,7 +120,7 @@ export class AzureStore implements ObjectStore {
   async retain(name: string, until: Date, signal?: AbortSignal): Promise<void> {
     const blob = this.#blob(name);
     const options = signal && { abortSignal: signal };
-    await this.#attempt(`retain ${name}`, async () => {
+    await tellingFailure(this.place, `retain ${name}`, async () => {
       const current = (await blob.getProperties(options)).immutabilityPolicyExpiresOn;
       if (current && current >= until) return;
       await blob.setImmutabilityPolicy({ expiriesOn: until, policyMode: 'Locked' }, options);
@@ -134,23 +133,5 @@ export class AzureStore implements ObjectStore {
 
   #blob(name: string) {
     return this.#container.getBlockBlobClient(this.#prefix + checkObjectName(name));
-  }
-
-  async #attempt<T>(action: string, work: () => Promise<T>): Promise<T> {
-    try {
-      return await work();
-    } catch (cause) {
-      throw this.#failed(action, cause);
-    }
-  }
-
-  #failed(action: string, cause: unknown): Error {
-    if (
-      cause instanceof Error &&
-      (cause.name === 'AbortError' || ('code' in cause && String(cause.code).startsWith('repository.')))
-    )
-      return cause;
-    const reason = cause instanceof Error ? `${cause.name}: ${cause.message.split('\n')[0]}` : String(cause);
-    return repositoryErrors.store({ place: this.place, action, reason }, { cause });
   }
 }

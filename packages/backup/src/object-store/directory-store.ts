@@ -13,7 +13,6 @@
 import { randomUUID } from 'node:crypto';
 import { type FileHandle, lstat, open, opendir, unlink } from 'node:fs/promises';
 import path from 'node:path';
-import { isCorralError } from '@corral/core/errors';
 import { syncFolder } from '@corral/disk/sync';
 import { repositoryErrors } from '../errors.ts';
 import { HeldDirectory, withoutDescriptors } from './held-directory.ts';
@@ -36,6 +35,7 @@ import {
   type PutOptions,
   type ReadRange,
 } from './object-store.ts';
+import { storeFailure } from './store-failure.ts';
 
 /** Segments and packs are read piece by piece: their files stay open, so that a piece costs one read. */
 const openFilesLimit = 32;
@@ -295,10 +295,8 @@ export class DirectoryStore implements ObjectStore {
   }
 
   #failed(action: string, cause: unknown): Error {
-    if (cause instanceof Error && (cause.name === 'AbortError' || isCorralError(cause))) return cause;
     const text = cause instanceof Error ? cause.message : String(cause);
-    const reason = withoutDescriptors(text, this.place);
-    return repositoryErrors.store({ place: this.place, action, reason }, { cause });
+    return storeFailure(this.place, action, cause, withoutDescriptors(text, this.place));
   }
 }
 

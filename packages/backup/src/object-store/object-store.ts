@@ -111,3 +111,16 @@ export async function listAll(
   for await (const entry of store.list(prefix, signal)) entries.push(entry);
   return entries;
 }
+
+/** The first names of a listing that are those of no object. */
+export async function foreignNames(
+  listing: AsyncIterable<Pick<ObjectEntry, 'name'>>,
+  limit: number,
+): Promise<string[]> {
+  const foreign: string[] = [];
+  for await (const { name } of listing) {
+    if (foreign.length >= limit) break;
+    if (!isObjectName(name)) foreign.push(name);
+  }
+  return foreign;
+}

@@ -17,12 +17,14 @@ import { repositoryErrors } from '../errors.ts';
 import { bytesOfStream, objectLimit } from './bytes-of-stream.ts';
 import {
   checkObjectName,
+  foreignNames,
   isObjectName,
   type ObjectEntry,
   type ObjectStore,
   type PutOptions,
   type ReadRange,
 } from './object-store.ts';
+import { storeFailure, tellingFailure } from './store-failure.ts';
 
 export interface S3Place {
   readonly client: S3Client;
@@ -65,7 +67,7 @@ export class S3Store implements ObjectStore {
         const status = statusOf(cause);
         if (status === 412) return await this.#settle(name, body, options.signal);
         // Two puts at once: S3 asks to try again.
-        if (status !== 409 || attempt === putAttempts) throw this.#failed(`put ${name}`, cause);
+        if (status !== 409 || attempt === putAttempts) throw storeFailure(this.place, `put ${name}`, cause);
       }
     }
   }
@@ -98,7 +100,7 @@ export class S3Store implements ObjectStore {
       if (statusOf(cause) === 404) throw repositoryErrors['object-missing']({ name }, { cause });
       // A range that begins past the end.
       if (statusOf(cause) === 416) return Buffer.alloc(0);
-      throw this.#failed(`read ${name}`, cause);
+      throw storeFailure(this.place, `read ${name}`, cause);
     }
   }
 
@@ -109,18 +111,13 @@ export class S3Store implements ObjectStore {
   }
 
   async listForeign(limit: number, signal?: AbortSignal): Promise<string[]> {
-    const foreign: string[] = [];
-    for await (const { name } of this.#keys('', signal)) {
-      if (foreign.length >= limit) break;
-      if (!isObjectName(name)) foreign.push(name);
-    }
-    return foreign;
+    return await foreignNames(this.#keys('', signal), limit);
   }
 
   async *#keys(prefix: string, signal?: AbortSignal): AsyncIterable<ObjectEntry> {
     let token: string | undefined;
     do {
-      const page: ListObjectsV2CommandOutput = await this.#attempt(`list ${prefix}`, () =>
+      const page: ListObjectsV2CommandOutput = await tellingFailure(this.place, `list ${prefix}`, () =>
         this.#client.send(
           new ListObjectsV2Command({
             Bucket: this.#bucket,
@@ -141,7 +138,7 @@ export class S3Store implements ObjectStore {
 
   async delete(name: string, signal?: AbortSignal): Promise<void> {
     checkObjectName(name);
-    await this.#attempt(`delete ${name}`, async () => {
+    await tellingFailure(this.place, `delete ${name}`, async () => {
       if (!this.canRetain)
         await this.#client.send(new DeleteObjectCommand(this.#object(name)), sendOptions(signal));
       else await this.#deleteVersions(name, signal);
@@ -165,7 +162,7 @@ export class S3Store implements ObjectStore {
 
   /** The time that S3 itself gives in its answer. */
   async now(signal?: AbortSignal): Promise<number> {
-    return await this.#attempt('read the clock', async () => {
+    return await tellingFailure(this.place, 'read the clock', async () => {
       let date: string | undefined;
       const command = new ListObjectsV2Command({ Bucket: this.#bucket, Prefix: this.#prefix, MaxKeys: 1 });
       command.middlewareStack.add(
@@ -186,7 +183,7 @@ export class S3Store implements ObjectStore {
 
   async retain(name: string, until: Date, signal?: AbortSignal): Promise<void> {
     const object = this.#object(checkObjectName(name));
-    await this.#attempt(`retain ${name}`, async () => {
+    await tellingFailure(this.place, `retain ${name}`, async () => {
       const head = await this.#client.send(new HeadObjectCommand(object), sendOptions(signal));
       if (head.ObjectLockRetainUntilDate && head.ObjectLockRetainUntilDate >= until) return;
       const Retention = { Mode: 'COMPLIANCE' as const, RetainUntilDate: until };
@@ -200,20 +197,6 @@ export class S3Store implements ObjectStore {
 
   #object(name: string): { Bucket: string; Key: string } {
     return { Bucket: this.#bucket, Key: this.#prefix + name };
-  }
-
-  async #attempt<T>(action: string, work: () => Promise<T>): Promise<T> {
-    try {
-      return await work();
-    } catch (cause) {
-      throw this.#failed(action, cause);
-    }
-  }
-
-  #failed(action: string, cause: unknown): Error {
-    if (cause instanceof Error && cause.name === 'AbortError') return cause;
-    const reason = cause instanceof Error ? `${cause.name}: ${cause.message}` : String(cause);
-    return repositoryErrors.store({ place: this.place, action, reason }, { cause });
   }
 }
 
