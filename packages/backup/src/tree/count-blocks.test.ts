@@ -3,34 +3,18 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { deriveKeys } from '../crypto/keys.ts';
 import { fanOut } from '../format/config.ts';
-import { nodeBytes, nodeId } from '../pack/blob.ts';
+import { nodeBytes } from '../pack/blob.ts';
 import { CachedNodes } from './cached-nodes.ts';
 import { countBlocks } from './count-blocks.ts';
 import { maxHeight, treeHeight, zeroId } from './geometry.ts';
-import type { NodeSource } from './node-source.ts';
+import { MemoryNodes } from './memory-nodes.ts';
 import { type Tree, walkBlocks } from './tree-walk.ts';
-import { type NodeSink, TreeWriter } from './tree-writer.ts';
+import { TreeWriter } from './tree-writer.ts';
 
 const keys = deriveKeys(Buffer.alloc(16), null);
 
-class Nodes implements NodeSource, NodeSink {
-  readonly #nodes = new Map<string, Buffer>();
-  reads = 0;
-
-  async putNode(content: Buffer): Promise<Buffer> {
-    const id = nodeId(keys, content);
-    this.#nodes.set(id.toString('hex'), Buffer.from(content));
-    return id;
-  }
-
-  async readNode(id: Buffer): Promise<Buffer> {
-    this.reads += 1;
-    return this.#nodes.get(id.toString('hex'))!;
-  }
-}
-
 /** 2^47 blocks, all of them one and the same. */
-async function bomb(nodes: Nodes): Promise<Tree> {
+async function bomb(nodes: MemoryNodes): Promise<Tree> {
   let root: Buffer = Buffer.alloc(32, 7);
   for (let level = 0; level < maxHeight; level += 1) {
     const node = Buffer.alloc(nodeBytes);
@@ -45,7 +29,7 @@ test('as many as a walk finds', async () => {
   const runs = fc.array(fc.tuple(fc.nat(9000), fc.integer({ min: 1, max: 700 })), { maxLength: 12 });
   await fc.assert(
     fc.asyncProperty(fc.integer({ min: 1, max: 9000 }), runs, async (blocks, ranges) => {
-      const nodes = new Nodes();
+      const nodes = new MemoryNodes(keys);
       const height = treeHeight(blocks);
       const writer = new TreeWriter(nodes, nodes, height);
       for (const [from, length] of ranges) {
@@ -63,18 +47,18 @@ test('as many as a walk finds', async () => {
 });
 
 test('a disk of zeros has none', async () => {
-  assert.equal(await countBlocks(new Nodes(), { root: zeroId, height: 2, blocks: 100 }), 0);
+  assert.equal(await countBlocks(new MemoryNodes(keys), { root: zeroId, height: 2, blocks: 100 }), 0);
 });
 
 test('a few nodes that describe more blocks than could ever be walked are counted at once', async () => {
-  const nodes = new Nodes();
+  const nodes = new MemoryNodes(keys);
   const tree = await bomb(nodes);
   assert.equal(await countBlocks(nodes, tree), tree.blocks);
   assert.ok(nodes.reads < maxHeight * fanOut, `${nodes.reads} reads`);
 });
 
 test('a walk that never ends lets others work, and is ended', async () => {
-  const nodes = new Nodes();
+  const nodes = new MemoryNodes(keys);
   const tree = await bomb(nodes);
   const stop = new AbortController();
   setImmediate(() => stop.abort());

@@ -2,32 +2,12 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { deriveKeys } from '../crypto/keys.ts';
-import { nodeId } from '../pack/blob.ts';
 import { treeHeight, zeroId } from './geometry.ts';
-import type { NodeSource } from './node-source.ts';
+import { MemoryNodes } from './memory-nodes.ts';
 import { walkBlocks, walkDifferences } from './tree-walk.ts';
-import { type NodeSink, TreeWriter } from './tree-writer.ts';
+import { TreeWriter } from './tree-writer.ts';
 
 const keys = deriveKeys(Buffer.alloc(16), null);
-
-/** Nodes in memory, and how many were written and read. */
-class Nodes implements NodeSource, NodeSink {
-  readonly #nodes = new Map<string, Buffer>();
-  writes = 0;
-  reads = 0;
-
-  async putNode(content: Buffer): Promise<Buffer> {
-    this.writes += 1;
-    const id = nodeId(keys, content);
-    this.#nodes.set(id.toString('hex'), Buffer.from(content));
-    return id;
-  }
-
-  async readNode(id: Buffer): Promise<Buffer> {
-    this.reads += 1;
-    return this.#nodes.get(id.toString('hex'))!;
-  }
-}
 
 function idOf(value: number): Buffer {
   return value === 0 ? zeroId : Buffer.alloc(32, value);
@@ -43,7 +23,7 @@ const operation = fc.oneof(
 test('a tree behaves as a list of ids, and depends on nothing but its content', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(operation, { maxLength: 25 }), async (operations) => {
-      const nodes = new Nodes();
+      const nodes = new MemoryNodes(keys);
       const height = treeHeight(blocks);
       const tree = new TreeWriter(nodes, nodes, height);
       const model = new Map<number, number>();
@@ -65,7 +45,7 @@ test('a tree behaves as a list of ids, and depends on nothing but its content', 
         found.map(({ block, id }) => [block, id[0]]),
         expected,
       );
-      const again = new TreeWriter(new Nodes(), nodes, height);
+      const again = new TreeWriter(new MemoryNodes(keys), nodes, height);
       for (const [block, value] of expected) await again.set(block, idOf(value));
       assert.ok((await again.commit()).equals(root));
     }),
@@ -74,7 +54,7 @@ test('a tree behaves as a list of ids, and depends on nothing but its content', 
 });
 
 test('a change touches the nodes on its path, and no others', async () => {
-  const nodes = new Nodes();
+  const nodes = new MemoryNodes(keys);
   const height = treeHeight(64 ** 4);
   const first = new TreeWriter(nodes, nodes, height);
   for (let block = 0; block < 64 ** 2; block += 1) await first.set(block * 64, idOf(1));
@@ -96,7 +76,7 @@ test('a change touches the nodes on its path, and no others', async () => {
 });
 
 test('a node on the wrong level is refused', async () => {
-  const nodes = new Nodes();
+  const nodes = new MemoryNodes(keys);
   const small = new TreeWriter(nodes, nodes, 1);
   await small.set(0, idOf(1));
   const root = Buffer.from(await small.commit());

@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream';
 import type { ParsedPart, ResponseOf, Route } from '@corral/api/route';
 import type { RouteId, Routes } from '@corral/api/routes';
 import type { Caller } from '../services.ts';
+import type { CallParts } from './request-call.ts';
 
 export interface Call<R extends Route> {
   readonly params: ParsedPart<R, 'params'>;
@@ -51,12 +52,4 @@ export type Handlers = { readonly [Id in RouteId]: Handler<Routes[Id]> };
 export type HandlersOf<Prefix extends string> = Pick<Handlers, Extract<RouteId, `${Prefix}.${string}`>>;
 
 /** A handler whose route is not known to the compiler any more: the server matches them by id. */
-export type AnyHandler = (call: {
-  readonly params: unknown;
-  readonly query: unknown;
-  readonly body: unknown;
-  readonly caller: Caller;
-  readonly expectedGeneration: number | null;
-  readonly lastEventId: string | null;
-  readonly signal: AbortSignal;
-}) => Promise<unknown>;
+export type AnyHandler = (call: CallParts & { readonly signal: AbortSignal }) => Promise<unknown>;

@@ -5,9 +5,9 @@ import type { CheckOptions, CheckReport, SignalOptions } from '../disk.ts';
 import type { BlockFile } from '../file.ts';
 import { encodeFixedPart, type Header, hasFeature, incompatible, withFeature } from './header.ts';
 import { sectorBytes } from './limits.ts';
-import { readHeader } from './load-image.ts';
+import { loadRefcounts, readHeader } from './load-image.ts';
 import { MetadataMap } from './metadata-map.ts';
-import { Refcounts } from './refcounts.ts';
+import type { Refcounts } from './refcounts.ts';
 import { readSnapshotTable } from './snapshot-table.ts';
 import { ReferenceWalk, type WrongCopied, wrongCopiedBits } from './walk.ts';
 
@@ -18,7 +18,12 @@ export async function checkFile(file: BlockFile, options: CheckOptions): Promise
   const snapshots = await readSnapshotTable(file, header, options);
   const walk = new ReferenceWalk(file, header, list, options);
   await walk.run(snapshots);
-  const refcounts = await openRefcounts(file, header);
+  const refcounts = await loadRefcounts(
+    file,
+    header,
+    new MetadataMap(file.path, 2 ** header.clusterBits),
+    options,
+  );
   noteFlags(header, list);
   await compareCounts(walk, refcounts, list, options);
   if (list.sound) {
@@ -49,23 +54,6 @@ function noteFlags(header: Header, list: CheckList): void {
       'The size in the header is not a whole number of sectors; a guest does not see the rest.',
     );
   }
-}
-
-async function openRefcounts(file: BlockFile, header: Header): Promise<Refcounts> {
-  const clusterBytes = 2 ** header.clusterBits;
-  const table = Buffer.alloc(header.refcountTableClusters * clusterBytes);
-  await file.readExact(table, header.refcountTableOffset, 'refcount table');
-  return new Refcounts(
-    file,
-    {
-      clusterBytes,
-      refcountBits: header.refcountBits,
-      tableOffset: header.refcountTableOffset,
-      tableClusters: header.refcountTableClusters,
-    },
-    table,
-    new MetadataMap(file.path, clusterBytes),
-  );
 }
 
 async function compareCounts(

@@ -46,6 +46,25 @@ export function refuseUnclean(path: string, header: Header): void {
   }
 }
 
+/** The reference counts with their table in memory; their blocks are read when they are asked for. */
+export async function loadRefcounts(
+  file: BlockFile,
+  header: Header,
+  metadata: MetadataMap,
+  options: SignalOptions,
+): Promise<Refcounts> {
+  const clusterBytes = 2 ** header.clusterBits;
+  const table = Buffer.alloc(header.refcountTableClusters * clusterBytes);
+  await file.readExact(table, header.refcountTableOffset, 'refcount table', options);
+  const layout = {
+    clusterBytes,
+    refcountBits: header.refcountBits,
+    tableOffset: header.refcountTableOffset,
+    tableClusters: header.refcountTableClusters,
+  };
+  return new Refcounts(file, layout, table, metadata);
+}
+
 /** Finds where all metadata lies, so that no data is ever written over it. @throws disk.corrupt */
 export async function loadWriteState(
   file: BlockFile,
@@ -68,19 +87,7 @@ export async function loadWriteState(
       throw diskErrors.corrupt({ path: file.path, what: 'its snapshots are too many' });
     if (l1Entries > 0) metadata.claim("snapshot's L1 table", l1Offset, l1Entries * 8);
   }
-  const table = Buffer.alloc(tableBytes);
-  await file.readExact(table, header.refcountTableOffset, 'refcount table', options);
-  const refcounts = new Refcounts(
-    file,
-    {
-      clusterBytes,
-      refcountBits: header.refcountBits,
-      tableOffset: header.refcountTableOffset,
-      tableClusters: header.refcountTableClusters,
-    },
-    table,
-    metadata,
-  );
+  const refcounts = await loadRefcounts(file, header, metadata, options);
   for (let index = 0; index < refcounts.tableEntries; index += 1) {
     const offset = refcounts.blockOffset(index);
     if (offset !== 0) metadata.claim('refcount block', offset);
