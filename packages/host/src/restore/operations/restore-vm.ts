@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { connectionTarget } from '../../repository/repository-host.ts';
 import { makeDisk } from '../../vm/disk-files.ts';
 import { requireRoom } from '../../vm/disk-space.ts';
+import { type QueueStartResult, queueStart } from '../../vm/operations/queue-start.ts';
 import { writeSettingsFile } from '../../vm/settings-file.ts';
 import { makeVmFolder, removeVmFolders } from '../../vm/vm-folders.ts';
 import { isStillCopied } from '../../vm/vm-host.ts';
@@ -28,13 +29,12 @@ const Input = z.strictObject({
 });
 export type RestoreVmInput = z.infer<typeof Input>;
 
-interface Results {
+interface Results extends QueueStartResult {
   'reserve-user': { uid: number | null };
   'make-folder': null;
   'write-files': null;
   'write-disks': { writtenBytes: number };
   register: null;
-  'queue-start': { operationId: string | null };
   'begin-copy': { operationId: string | null };
 }
 
@@ -101,14 +101,7 @@ export function restoreVm(restores: RestoreHost) {
         },
         undo: ({ input }) => host.records.delete(input.settings.id),
       },
-      {
-        name: 'queue-start',
-        run: async ({ input, operationId }) => {
-          const { id, name } = input.settings;
-          if (!input.start) return { operationId: null };
-          return { operationId: await host.queueStart({ id, name }, operationId, input.requestedBy) };
-        },
-      },
+      queueStart(host),
       {
         name: 'begin-copy',
         run: async ({ input, operationId }) => {

@@ -17,6 +17,7 @@ import { makeDiskFolder, makeVmFolder, pathOfClone, removeVmFolders } from '../v
 import { requireLegal, type VmHost } from '../vm-host.ts';
 import { subject } from '../vm-supervisor.ts';
 import { type DiskCopy, tellCopies } from './create.ts';
+import { type QueueStartResult, queueStart } from './queue-start.ts';
 
 const Input = z.strictObject({
   sourceId: z.string(),
@@ -32,12 +33,11 @@ const Input = z.strictObject({
 });
 export type VmCloneInput = z.infer<typeof Input>;
 
-interface Results {
+interface Results extends QueueStartResult {
   'reserve-user': { uid: number | null };
   'make-folder': null;
   'copy-files': { disks: DiskSettings[]; copies: DiskCopy[] };
   register: null;
-  'queue-start': { operationId: string | null };
 }
 
 export function vmClone(host: VmHost) {
@@ -104,18 +104,7 @@ export function vmClone(host: VmHost) {
         },
         undo: ({ input }) => host.records.delete(input.settings.id),
       },
-      {
-        name: 'queue-start',
-        run: async ({ input, operationId }) => ({
-          operationId: input.start
-            ? await host.queueStart(
-                { id: input.settings.id, name: input.settings.name },
-                operationId,
-                input.requestedBy,
-              )
-            : null,
-        }),
-      },
+      queueStart(host),
     ],
     output: (input, results) => ({
       vmId: input.settings.id,

@@ -17,6 +17,7 @@ import { writeSettingsFile } from '../settings-file.ts';
 import { makeDiskFolder, makeVmFolder, removeVmFolders } from '../vm-folders.ts';
 import type { VmHost } from '../vm-host.ts';
 import { subject } from '../vm-supervisor.ts';
+import { type QueueStartResult, queueStart } from './queue-start.ts';
 
 /** A file that is copied into the VM's folder: kernel, initrd, firmware variables. */
 const FileCopy = z.strictObject({ source: z.string(), target: z.string() });
@@ -45,12 +46,11 @@ export interface DiskCopy {
   readonly way: DiskWay;
 }
 
-interface Results {
+interface Results extends QueueStartResult {
   'reserve-user': { uid: number | null };
   'make-folder': null;
   'make-disks': { copies: DiskCopy[] };
   register: null;
-  'queue-start': { operationId: string | null };
 }
 
 export function vmCreate(host: VmHost) {
@@ -109,18 +109,7 @@ export function vmCreate(host: VmHost) {
           await host.chainRecords.forget(input.settings.id);
         },
       },
-      {
-        name: 'queue-start',
-        run: async ({ input, operationId }) => ({
-          operationId: input.start
-            ? await host.queueStart(
-                { id: input.settings.id, name: input.settings.name },
-                operationId,
-                input.requestedBy,
-              )
-            : null,
-        }),
-      },
+      queueStart(host),
     ],
     output: (input, results) => ({
       vmId: input.settings.id,
