@@ -11,6 +11,7 @@ import { CheckpointFile } from '@corral/host/checkpoint/checkpoint-files';
 import { assertClean } from '../disk/qemu-img.ts';
 import { eventually, succeeded } from '../support/operations.ts';
 import { contentOf, type DiskContent, makeWriterDisk, presentDisk } from '../support/record-writer.ts';
+import { synced } from '../support/synced.ts';
 import type { Scenario } from './scenarios.ts';
 
 /** Its guest writes records all the time. */
@@ -18,6 +19,7 @@ export async function running(client: Client, data: string): Promise<void> {
   const from = join(data, 'writer.qcow2');
   await rm(from, { force: true });
   await makeWriterDisk(from);
+  await synced(from);
   const disks = [{ name: 'data', from }];
   await succeeded(client, client.vm.create({ name: 'a', memoryBytes: 64 * 2 ** 20, disks }));
   await succeeded(client, client.vm.start('a'));

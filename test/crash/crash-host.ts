@@ -28,7 +28,12 @@ export class CrashHost implements AsyncDisposable {
         await removeEverything(host.client);
       });
     } catch (cause) {
-      await this[Symbol.asyncDispose]();
+      await this[Symbol.asyncDispose]().catch((failure: unknown) => {
+        throw new AggregateError(
+          [cause, failure],
+          `${cause}; and its host could not be taken away: ${failure}`,
+        );
+      });
       throw cause;
     }
   }

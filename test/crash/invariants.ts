@@ -8,7 +8,7 @@ import { eventually, succeeded } from '../support/operations.ts';
 import { processesOf } from '../support/processes.ts';
 import { closeReaders, layersWhole } from './backup-scenarios.ts';
 import { checkpointsWhole } from './checkpoint-scenarios.ts';
-import { repositoriesWhole } from './repository-scenarios.ts';
+import { repositoriesWhole, type SessionsLeft } from './repository-scenarios.ts';
 import { takenOutWhole } from './restore-scenarios.ts';
 import { volumesWhole } from './volume-scenarios.ts';
 
@@ -59,8 +59,13 @@ export async function noneStuck(client: Client): Promise<void> {
   );
 }
 
-/** No process, file or record without its VM, and none missing. */
-export async function nothingLeftOver(client: Client, data: string, daemonPid: number): Promise<void> {
+/** No process, file or record without its VM, and none missing. @param sessions see `repositoriesWhole` */
+export async function nothingLeftOver(
+  client: Client,
+  data: string,
+  daemonPid: number,
+  sessions: SessionsLeft = 'none',
+): Promise<void> {
   await closeReaders(client);
   const vms = (await client.vm.list({})).items;
   const running = vms.flatMap(({ pid }) => (pid === null ? [] : [pid]));
@@ -77,7 +82,7 @@ export async function nothingLeftOver(client: Client, data: string, daemonPid: n
   const runFolders = vms.filter(({ pid }) => pid !== null).map(({ id }) => id);
   assert.deepEqual(readdirSync(join(data, 'run')).sort(), runFolders.sort(), 'sockets of VMs that run');
   await volumesWhole(client, data);
-  await repositoriesWhole(client, data);
+  await repositoriesWhole(client, data, sessions);
   takenOutWhole(data);
   for (const { id, generation, state } of vms) {
     const folder = join(data, 'vms', id);

@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { after, describe, it } from 'node:test';
+import { inspect } from 'node:util';
 import { eventually, succeeded, vmInState } from '../support/operations.ts';
 import { processesOf } from '../support/processes.ts';
 import type { TestHost } from '../support/test-host.ts';
@@ -70,14 +71,14 @@ async function strikeAt(
   const content = await guestData(client, data);
   await host.arm(`${point}=${victim}`);
   // It may be refused, or the daemon die before it answers: what became of it is looked at below.
-  const begun = scenario.begin(client, data).catch(() => null);
+  const begun = scenario.begin(client, data).catch((cause: unknown) => cause);
   if (victim === 'kill-both') {
     await host.daemonEnded();
     await host.startDaemon();
   }
-  await begun;
+  const answer = await begun;
   await allEnded(client);
-  assert.equal(await host.isArmed(), false, 'the point was reached');
+  assert.equal(await host.isArmed(), false, `the point was reached; the answer was ${inspect(answer)}`);
   if (victim === 'kill-qemu') await host.hasStruck();
   await runsAgain(host);
   await assertKept(client, data, content, scenario.goesBack ?? false);

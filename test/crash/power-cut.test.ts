@@ -7,8 +7,10 @@ import assert from 'node:assert/strict';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
+import { ApiProblem } from '@corral/api/api-problem';
 import type { Client } from '@corral/api/client.gen';
 import { Backup } from '@corral/api/schemas/backup';
+import type { Operation } from '@corral/api/schemas/operation';
 import { RepositoryCheckReport } from '@corral/api/schemas/repository';
 import { succeeded } from '../support/operations.ts';
 import { noPowerVolume, PowerVolume } from '../support/power/power-volume.ts';
@@ -108,7 +110,7 @@ async function cutAt(powered: Powered, point: CrashPoint): Promise<void> {
   await cutPower(powered);
   await begun;
   const whole = async (): Promise<void> => {
-    await nothingLeftOver(client, data, powered.host.daemonPid);
+    await nothingLeftOver(client, data, powered.host.daemonPid, 'some');
     await assertKept(client, data, content, scenario.goesBack ?? false);
     await assertSoundLayers(client, data, true);
   };
@@ -116,7 +118,12 @@ async function cutAt(powered: Powered, point: CrashPoint): Promise<void> {
   const { items } = await client.operation.list({});
   const struck = items.find(({ kind, id }) => kind === point.kind && !before.has(id));
   if (struck?.state === 'succeeded') return expected?.();
-  await succeeded(client, scenario.begin(client, data));
+  // A machine that ran went with the power: what is done to one that runs is not possible now.
+  const again = await scenario.begin(client, data).catch((cause: unknown) => cause);
+  if (again instanceof ApiProblem && again.code === 'vm.illegal-state' && again.params['state'] === 'off')
+    return;
+  if (again instanceof Error) throw again;
+  await succeeded(client, Promise.resolve(again as Operation));
   await allEnded(client);
   await whole();
   await expected?.();
@@ -148,7 +155,7 @@ async function cutAgainAndAgain(powered: Powered, rounds: number): Promise<void>
     await struck;
     await cutPower(own);
     await begun;
-    await nothingLeftOver(client, data, powered.host.daemonPid);
+    await nothingLeftOver(client, data, powered.host.daemonPid, 'some');
     await assertKept(client, data, content, false);
     await assertSoundLayers(client, data, true);
     await assertRepositorySound(client);
@@ -171,11 +178,12 @@ async function assertNextBackupTrue(client: Client, data: string): Promise<void>
   const backup = Backup.parse(await client.backup.show(backupId, {}));
   const folder = join(data, 'vms', id);
   const directory = join(data, 'restored');
+  // Here, not at the end: a cut would bring it back.
+  await rm(directory, { recursive: true, force: true });
   await succeeded(client, client.restore.files(backupId, { directory }));
   assert.deepEqual(
     (await contentOf(directory, presentDisk(directory)!)).hash,
     (await contentOf(folder, presentDisk(folder)!)).hash,
     `backup ${backup.name} holds what the disk does`,
   );
-  await rm(directory, { recursive: true, force: true });
 }

@@ -103,8 +103,11 @@ export const repositoryScenarios: Readonly<Record<string, Scenario>> = {
   },
 };
 
+/** 'some': whoever has ended may seem to be at work again after a power cut, until the sign of life is old. */
+export type SessionsLeft = 'none' | 'some';
+
 /** Each connection has its secrets and no others lie about; what they open is sound, and nobody seems at work in it. */
-export async function repositoriesWhole(client: Client, data: string): Promise<void> {
+export async function repositoriesWhole(client: Client, data: string, sessions: SessionsLeft): Promise<void> {
   const repositories = (await client.repository.list({})).items;
   const files = new CredentialFiles(data);
   const folders = readdirSync(data).includes('repositories') ? readdirSync(files.folder).sort() : [];
@@ -121,8 +124,9 @@ export async function repositoriesWhole(client: Client, data: string): Promise<v
     await using repository = await Repository.open(new DirectoryStore(where.path), options);
     const report = await check(repository.context, { readData: true });
     assert.ok(isSound(report), `${name}: ${JSON.stringify(report)}`);
-    const sessions = join(where.path, 'sessions');
-    const left = readdirSync(where.path).includes('sessions') ? filesBelow(sessions) : [];
+    if (sessions === 'some') continue;
+    const folder = join(where.path, 'sessions');
+    const left = readdirSync(where.path).includes('sessions') ? filesBelow(folder) : [];
     assert.deepEqual(left, [], `${name}: nobody is at work`);
     const record = readFileSync(join(data, 'corral.db')).toString('latin1');
     assert.ok(!secret || !record.includes(JSON.stringify(secret).slice(12, 40)), 'no secret is on record');

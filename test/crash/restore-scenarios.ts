@@ -8,6 +8,7 @@ import { promisify } from 'node:util';
 import type { Client } from '@corral/api/client.gen';
 import type { Operation } from '@corral/api/schemas/operation';
 import { eventually, succeeded } from '../support/operations.ts';
+import { synced } from '../support/synced.ts';
 import { backedUp } from './backup-scenarios.ts';
 import type { Scenario } from './scenarios.ts';
 
@@ -27,6 +28,7 @@ async function writeDisk(data: string): Promise<string> {
   await writeFile(join(folder, 'letter'), Buffer.alloc(2 ** 20, 'dear '));
   await rm(disk, { force: true });
   await promisify(execFile)('mke2fs', ['-q', '-t', 'ext4', '-d', folder, disk, '16M']);
+  await synced(disk);
   return disk;
 }
 

@@ -12,6 +12,7 @@ import { createDisk } from '@corral/disk/verbs/create-disk';
 import { hashDisk } from '@corral/disk/verbs/hash-disk';
 import { succeeded } from '../support/operations.ts';
 import { contentOf, presentDisk } from '../support/record-writer.ts';
+import { synced } from '../support/synced.ts';
 import { backupScenarios } from './backup-scenarios.ts';
 import { checkpointFile, checkpointScenarios } from './checkpoint-scenarios.ts';
 import { repositoryScenarios } from './repository-scenarios.ts';
@@ -55,7 +56,10 @@ const withHotDisk = async (client: Client) => {
 
 const rawFile = (data: string): string => join(data, 'source.raw');
 
-const writeRawFile = (_client: Client, data: string) => writeFile(rawFile(data), Buffer.alloc(2 ** 20, 7));
+const writeRawFile = async (_client: Client, data: string) => {
+  await writeFile(rawFile(data), Buffer.alloc(2 ** 20, 7));
+  await synced(rawFile(data));
+};
 
 const foreignFile = (data: string) => join(data, 'foreign.vhdx');
 
@@ -63,6 +67,7 @@ const foreignFile = (data: string) => join(data, 'foreign.vhdx');
 const writeForeignDisk = async (_client: Client, data: string) => {
   await rm(foreignFile(data), { force: true });
   await createDisk(foreignFile(data), { format: 'vhdx', sizeBytes: 2 ** 24 });
+  await synced(foreignFile(data));
 };
 
 const keptFolder = (data: string) => join(data, 'kept');
@@ -81,6 +86,7 @@ const writeKeptChain = async (_client: Client, data: string): Promise<string[]> 
     await using disk = await openChain(path, { readOnly: false });
     await disk.write(Buffer.alloc(2 ** 20, index + 1), index * 2 ** 19);
   }
+  await synced(folder);
   return paths;
 };
 

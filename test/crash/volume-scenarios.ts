@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import type { Client } from '@corral/api/client.gen';
 import { OwnerFile, ownerFileName } from '@corral/host/volume/owner-file';
 import { succeeded } from '../support/operations.ts';
+import { synced } from '../support/synced.ts';
 import type { Scenario } from './scenarios.ts';
 
 const place = (data: string): string => join(data, 'volume');
@@ -14,6 +15,7 @@ const place = (data: string): string => join(data, 'volume');
 async function emptyPlace(_client: Client, data: string): Promise<void> {
   await rm(place(data), { recursive: true, force: true });
   await mkdir(place(data), { mode: 0o755 });
+  await synced(place(data));
 }
 
 export async function addedVolume(client: Client, data: string): Promise<void> {
@@ -32,6 +34,7 @@ async function ownedByAnother(client: Client, data: string): Promise<void> {
     owner: { kind: 'host', id: 'b0000000-0000-4000-8000-000000000000', name: 'other', since },
   };
   await writeFile(join(place(data), ownerFileName), JSON.stringify(file));
+  await synced(place(data));
 }
 
 export const volumeScenarios: Readonly<Record<string, Scenario>> = {

@@ -40,9 +40,10 @@ export async function killProcessesOf(data: string): Promise<void> {
   }
 }
 
+/** The first thread of a process may have ended while others still close its files. */
 function isAlive(pid: number): boolean {
   try {
-    return stateOf(pid) !== 'Z';
+    return stateOf(pid) !== 'Z' || readdirSync(`/proc/${pid}/task`).length > 1;
   } catch (cause) {
     if (['ENOENT', 'ESRCH'].includes((cause as NodeJS.ErrnoException).code ?? '')) return false;
     throw cause;

@@ -11,6 +11,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { STORAGE_DAEMON } from '../../qemu/support/storage.ts';
 import { missing, ToolProcess } from '../../qemu/support/tool-process.ts';
+import { eventually } from '../operations.ts';
 import type { CutReport } from './forgetting-disk.ts';
 import type { ServerAnswer, ServerCommand } from './forgetting-server.ts';
 
@@ -105,13 +106,29 @@ export class PowerVolume implements AsyncDisposable {
   }
 
   async #detach(): Promise<void> {
-    if (this.#mounted) await execute('umount', [this.path]);
+    if (this.#mounted) await this.#unmount();
     this.#mounted = false;
     const storage = this.#storage;
     this.#storage = null;
     if (!storage) return;
     storage.kill('SIGTERM');
     await storage.ended();
+  }
+
+  /** The kernel lets go of the files of a process a moment after it has ended. */
+  async #unmount(): Promise<void> {
+    await eventually(
+      `${this.path} is not busy`,
+      () =>
+        execute('umount', [this.path]).then(
+          () => null,
+          (cause: Error) => cause,
+        ),
+      (failure) => {
+        if (failure && !failure.message.includes('busy')) throw failure;
+        return failure === null;
+      },
+    );
   }
 
   async #ask(command: ServerCommand): Promise<ServerAnswer> {

@@ -71,7 +71,7 @@ export class DirectoryStore implements ObjectStore {
       await this.#ensureFolder(held, path.posix.dirname(name));
       const temporary = held.pathOf(`${temporaryFolder}/${randomUUID()}`);
       try {
-        await writeFile(temporary, content, isShortLived(name));
+        await writeFile(temporary, content);
         return await publish(temporary, held.pathOf(name), isShortLived(name));
       } finally {
         await unlink(temporary).catch(ignoreMissing);
@@ -328,7 +328,7 @@ async function* filesBelow(
   }
 }
 
-/** A session means nothing after a power cut, which ended whoever was at work: waiting for the disk would be for nothing. */
+/** A session means nothing after a power cut, which ended whoever was at work: its name is not waited for. */
 function isShortLived(name: string): boolean {
   return name.startsWith('sessions/');
 }

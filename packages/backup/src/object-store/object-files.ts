@@ -16,6 +16,7 @@ export async function makeFolder(folder: string): Promise<void> {
   await syncFolder(path.dirname(folder));
 }
 
+/** @param mayBeLost whether the name need not outlast a power cut */
 export async function publish(
   temporary: string,
   target: string,
@@ -33,12 +34,13 @@ export async function publish(
   return 'stored';
 }
 
-export async function writeFile(file: string, content: Uint8Array, mayBeLost: boolean): Promise<void> {
+/** Synced: what gets a name has its content then, or a power cut would make a damaged object of it. */
+export async function writeFile(file: string, content: Uint8Array): Promise<void> {
   await using handle = await open(file, 'wx', 0o400);
   for (let done = 0; done < content.length; ) {
     done += (await handle.write(content, done, content.length - done)).bytesWritten;
   }
-  if (!mayBeLost) await handle.sync();
+  await handle.sync();
 }
 
 /** O_NONBLOCK: a FIFO planted in the directory must not make a reader wait for ever. */
