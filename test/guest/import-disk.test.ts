@@ -61,7 +61,7 @@ describe('a guest on a disk from elsewhere', () => {
       ['base', 'first'],
     );
     assert.equal(await hashInGuest(client, 'a', '/dev/vda'), sha256);
-    await succeeded(client, client.checkpoint.delete('a', 'first'));
+    await succeeded(client, client.checkpoint.delete('a', 'base'));
     await eventually(
       'the state that has no name any more is merged',
       async () => (await client.vm.show('a')).disks[0]!.parents.length,
@@ -70,11 +70,11 @@ describe('a guest on a disk from elsewhere', () => {
     await inGuest(client, 'a', 'echo 3 > /proc/sys/vm/drop_caches');
     assert.equal(await hashInGuest(client, 'a', '/dev/vda'), sha256);
 
-    await succeeded(client, client.checkpoint.apply('a', 'base', { present: 'discard' }));
+    await succeeded(client, client.checkpoint.apply('a', 'first', { present: 'discard' }));
     await succeeded(client, client.vm.start('a'));
     await agentAnswers(client, 'a');
-    const base = await hashDisk(join(host.data, 'from-hyper-v', 'base.vhdx'));
-    assert.equal(await hashInGuest(client, 'a', '/dev/vda'), base.sha256);
+    const first = await hashDisk(join(host.data, 'from-hyper-v', 'first.avhdx'));
+    assert.equal(await hashInGuest(client, 'a', '/dev/vda'), first.sha256);
   });
 
   it('is linked to an image that was imported from an AVHDX', async () => {
