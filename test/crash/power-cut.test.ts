@@ -61,7 +61,9 @@ describe(`the power cut (seed ${seed})`, { skip: noPowerVolume }, () => {
   it(
     'while a guest writes, is backed up and gets checkpoints, again and again',
     { timeout: 10 * limitMs },
-    () => crash.use((host) => cutAgainAndAgain({ host, volume: volume!, seed }, all ? 40 : 4)),
+    () =>
+      // The host ends the try before the test is ended, after which nobody would take it away.
+      crash.use((host) => cutAgainAndAgain({ host, volume: volume!, seed }, all ? 40 : 4), 9 * limitMs),
   );
 });
 
