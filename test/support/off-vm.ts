@@ -1,9 +1,10 @@
-/** A VM that is off: its one disk is written by the test, as a guest would have. */
+/** A VM that is off but for moments: its one disk is written by the test, as a guest would have. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Client } from '@corral/api/client.gen';
 import { Backup } from '@corral/api/schemas/backup';
 import { type DiskSettings, VmSettings } from '@corral/api/schemas/vm-settings';
+import type { Disk } from '@corral/disk/disk';
 import { openLayer } from '@corral/disk/drivers';
 import { openChainOf } from '@corral/host/backup/open-chain';
 import { chainOf } from '@corral/host/chain/chain';
@@ -43,18 +44,27 @@ export class OffVm {
     return chainOf(this.disk).map(({ path }) => join(this.#host.data, 'vms', this.id, path));
   }
 
-  async write(offset: number, data: Buffer): Promise<void> {
-    const { format } = this.disk;
-    await using layer = await openLayer(this.files[0]!, { format, readOnly: false });
-    await layer.write(data, offset);
-    await layer.flush();
+  write(offset: number, data: Buffer): Promise<void> {
+    return this.#change((layer) => layer.write(data, offset));
   }
 
-  async zero(offset: number, length: number): Promise<void> {
+  zero(offset: number, length: number): Promise<void> {
+    return this.#change((layer) => layer.zero(offset, length));
+  }
+
+  /**
+   * While a QEMU of its own is there, which has nothing to write: a change of a VM that rests is found, and nothing is read
+   * from it then.
+   */
+  async #change(change: (layer: Disk) => Promise<void>): Promise<void> {
+    await succeeded(this.#client, this.#client.vm.start(this.id));
     const { format } = this.disk;
-    await using layer = await openLayer(this.files[0]!, { format, readOnly: false });
-    await layer.zero(offset, length);
-    await layer.flush();
+    {
+      await using layer = await openLayer(this.files[0]!, { format, readOnly: false });
+      await change(layer);
+      await layer.flush();
+    }
+    await succeeded(this.#client, this.#client.vm.stop(this.id));
   }
 
   async read(offset: number, length: number): Promise<Buffer> {
