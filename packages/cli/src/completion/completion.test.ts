@@ -39,7 +39,7 @@ test('a line is split as bash does it, the last word unfinished', () => {
 test('commands and subcommands', async () => {
   assert.deepEqual((await zsh('op')).values, ['operation']);
   assert.deepEqual((await zsh('vm', 're')).values, ['register', 'resume', 'reset', 'rename']);
-  assert.deepEqual((await zsh('vm', 'disk', '')).values, ['list', 'add', 'resize', 'remove']);
+  assert.deepEqual((await zsh('vm', 'disk', '')).values, ['list', 'add', 'resize', 'accept', 'remove']);
   assert.deepEqual((await zsh('--output', 'json', 'host', 'd')).values, ['doctor']);
   assert.deepEqual((await zsh('nonsense', '')).values, []);
 });

@@ -57,6 +57,7 @@ export class ChainKeeper implements AsyncDisposable {
   readonly #options: ChainKeeperOptions;
   readonly #paused = new Map<string, Paused>();
   readonly #work = new Map<string, Set<Work>>();
+  readonly #sealing = new Map<string, Promise<void>>();
   readonly #looking = new Set<Promise<void>>();
   readonly #stop = new AbortController();
 
@@ -94,7 +95,7 @@ export class ChainKeeper implements AsyncDisposable {
     this.#paused.set(vmId, paused);
     const working = [...(this.#work.get(vmId) ?? [])];
     for (const { abort } of working) abort.abort(new ChainPaused(`the chains of VM ${vmId} are needed`));
-    await Promise.allSettled(working.map(({ done }) => done));
+    await Promise.allSettled([...working.map(({ done }) => done), this.#sealing.get(vmId)]);
     // One that an earlier daemon started may still be at it.
     await endStorageDaemons(this.#options.directory, vmId);
     let held = true;
@@ -112,8 +113,11 @@ export class ChainKeeper implements AsyncDisposable {
    * @throws ChainPaused when somebody needs the files: wait and do it again
    */
   async work<T>(vmId: string, signal: AbortSignal, act: (signal: AbortSignal) => Promise<T>): Promise<T> {
-    for (let paused = this.#paused.get(vmId); paused; paused = this.#paused.get(vmId)) {
-      await Promise.race([paused.ended.promise, aborted(signal)]);
+    for (;;) {
+      const wait = this.#paused.get(vmId)?.ended.promise ?? this.#sealing.get(vmId);
+      if (!wait) break;
+      // A sealing that failed is told by whoever began it.
+      await Promise.race([wait.catch(() => undefined), aborted(signal)]);
     }
     signal.throwIfAborted();
     const abort = new AbortController();
@@ -145,15 +149,22 @@ export class ChainKeeper implements AsyncDisposable {
 
   async #lookAgainAndAgain(): Promise<void> {
     while (!this.#stop.signal.aborted) {
-      for (const { settings } of await this.#options.vms.list()) await this.#look(settings.id);
+      for (const vm of await this.#options.vms.list()) {
+        // What hinders one VM does not end the looking after all.
+        await this.#lookOver(vm).catch((cause: unknown) => this.#tell(cause));
+      }
       await delay(lookAgainMs, this.#stop.signal);
     }
+  }
+
+  async #lookOver(vm: VmRecord): Promise<void> {
+    await this.#look(vm.settings.id);
+    await this.#sealTops(vm);
   }
 
   async #look(vmId: string, whenBusy: 'refuse' | 'queue' = 'refuse'): Promise<void> {
     if (this.#paused.has(vmId) || this.#stop.signal.aborted) return;
     const state = await this.#options.records.read(vmId);
-    await this.#sealTops(state.vm);
     const conditions = { running: state.vm.process !== null, tracked: state.references.length > 0 };
     for (const diskId of diskIdsOf(state)) {
       const [merge] = planMerges(holdersOf(state, diskId), conditions);
@@ -164,16 +175,15 @@ export class ChainKeeper implements AsyncDisposable {
     }
   }
 
-  /** Never waits for a pause: at its end there is another look. */
+  /** Only while nobody works on the files or needs them to himself; who comes meanwhile waits. */
   async #sealTops(vm: VmRecord): Promise<void> {
     const { directory, vms } = this.#options;
     const { id } = vm.settings;
-    if (this.#paused.has(id) || !lacksTopSeals(vm)) return;
-    try {
-      await this.work(id, this.#stop.signal, () => sealTops(directory, vms, id));
-    } catch (cause) {
-      if (!(cause instanceof ChainPaused)) throw cause;
-    }
+    const isAtWork = this.#paused.has(id) || (this.#work.get(id)?.size ?? 0) > 0;
+    if (isAtWork || this.#sealing.has(id) || !lacksTopSeals(vm)) return;
+    const sealing = sealTops(directory, vms, id).finally(() => this.#sealing.delete(id));
+    this.#sealing.set(id, sealing);
+    await sealing;
   }
 
   async #startMerge(request: MergeRequest, whenBusy: 'refuse' | 'queue'): Promise<void> {
@@ -185,11 +195,14 @@ export class ChainKeeper implements AsyncDisposable {
     }
   }
 
+  /** A VM that was deleted meanwhile needs no looking after. */
+  #tell(cause: unknown): void {
+    const expected = this.#stop.signal.aborted || isCorralError(cause, 'vm.not-found');
+    if (!expected) this.#options.log.error({ err: cause }, 'looking after chains failed');
+  }
+
   #inBackground(work: Promise<void>): void {
-    const settled = work.catch((cause: unknown) => {
-      const expected = this.#stop.signal.aborted || isCorralError(cause, 'vm.not-found');
-      if (!expected) this.#options.log.error({ err: cause }, 'looking after chains failed');
-    });
+    const settled = work.catch((cause: unknown) => this.#tell(cause));
     this.#looking.add(settled);
     void settled.finally(() => this.#looking.delete(settled));
   }
