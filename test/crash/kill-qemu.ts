@@ -19,7 +19,10 @@ const limitMs = 120_000;
 export const victims = ['kill-qemu', 'kill-both'] as const;
 export type Victims = (typeof victims)[number];
 
-/** The tests of some scenarios, by name in words. `npm test` takes one phase and one victim of each step. */
+/**
+ * The tests of some scenarios, by name in words. `npm test` takes one phase and one victim of every other step: the daemon is
+ * killed at all of them.
+ */
 export function killQemuAtEveryStep(what: string, scenarios: Readonly<Record<string, QemuScenario>>): void {
   describe(`QEMU killed: ${what} (seed ${seed})`, () => {
     const crash = new CrashHost();
@@ -31,7 +34,8 @@ export function killQemuAtEveryStep(what: string, scenarios: Readonly<Record<str
     for (const [name, scenario] of Object.entries(scenarios)) {
       for (const step of stepsOf(scenario.kind)) {
         index += 1;
-        const chosen = all ? victims : [victims[(index + seed) % victims.length]!];
+        if (!all && (index + seed) % 2 !== 0) continue;
+        const chosen = all ? victims : [victims[((index + seed) / 2) % victims.length]!];
         for (const phase of phasesOf(all, index + seed)) {
           const point = nameOf({ kind: scenario.kind, step, phase });
           for (const victim of chosen) {
