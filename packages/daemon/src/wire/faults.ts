@@ -18,7 +18,9 @@ export function faultsOf(
 
 function actionsOn(directory: DataDirectory, records: VmRecords): FaultActions {
   const killAll = async (): Promise<void> => {
-    for (const { settings } of await records.list()) await killVmProcesses(directory, settings.id);
+    for (const { settings, process: recorded } of await records.list()) {
+      await killVmProcesses(directory, settings.id, recorded);
+    }
   };
   return {
     'kill-qemu': killAll,

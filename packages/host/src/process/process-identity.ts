@@ -2,7 +2,7 @@
  * A process that outlives the daemon is known by its id and its start time: ids are used again, the pair is not
  * within one boot (proc(5), /proc/pid/stat field 22, in clock ticks since boot).
  */
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { delay, withLimit } from '@corral/core/abort';
 
 export interface ProcessIdentity {
@@ -17,10 +17,20 @@ export async function bootId(): Promise<string> {
   return (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim();
 }
 
-/** Null when there is no such process, or it is a zombie. */
+/** Null when there is no such process, or it has ended and waits for its parent. */
 export async function identify(pid: number): Promise<ProcessIdentity | null> {
   const stat = await readStat(pid);
-  return stat && stat.state !== 'Z' ? { pid, startTime: stat.startTime, bootId: await bootId() } : null;
+  if (!stat || (stat.state === 'Z' && !(await hasThreads(pid)))) return null;
+  return { pid, startTime: stat.startTime, bootId: await bootId() };
+}
+
+/**
+ * A process shows the state of its first thread. When that has ended others may still write, and what the process has open
+ * or has locked is so until the last one has ended.
+ */
+async function hasThreads(pid: number): Promise<boolean> {
+  const threads = await unlessGone(readdir(`/proc/${pid}/task`));
+  return threads !== null && threads.length > 1;
 }
 
 export async function isAlive(identity: ProcessIdentity): Promise<boolean> {
@@ -61,15 +71,20 @@ export async function killProcess(what: string, identity: ProcessIdentity): Prom
 }
 
 async function readStat(pid: number): Promise<{ state: string; startTime: number } | null> {
-  let text: string;
+  const text = await unlessGone(readFile(`/proc/${pid}/stat`, 'utf8'));
+  if (text === null) return null;
+  // The name in parentheses may hold spaces and parentheses itself: count from the last one.
+  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+  return { state: fields[0]!, startTime: Number(fields[19]) };
+}
+
+/** Null when the process has ended. */
+async function unlessGone<T>(reading: Promise<T>): Promise<T | null> {
   try {
-    text = await readFile(`/proc/${pid}/stat`, 'utf8');
+    return await reading;
   } catch (cause) {
     const code = (cause as NodeJS.ErrnoException).code;
     if (code === 'ENOENT' || code === 'ESRCH') return null;
     throw cause;
   }
-  // The name in parentheses may hold spaces and parentheses itself: count from the last one.
-  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
-  return { state: fields[0]!, startTime: Number(fields[19]) };
 }

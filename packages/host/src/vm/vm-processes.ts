@@ -14,8 +14,17 @@ export function findSwtpm(id: string): Promise<ProcessIdentity[]> {
   return findProcesses((args) => args[0]!.endsWith('swtpm') && args.some((arg) => arg.includes(mark)));
 }
 
-/** Ends every process of the VM. Repeatable. */
-export async function killVmProcesses(directory: DataDirectory, id: string): Promise<void> {
-  const processes = [...(await findQemu(directory, id)), ...(await findSwtpm(id))];
+/**
+ * Ends every process of the VM. Repeatable.
+ *
+ * @param recorded its QEMU: one whose first thread has ended already has no arguments to be found by
+ */
+export async function killVmProcesses(
+  directory: DataDirectory,
+  id: string,
+  recorded: ProcessIdentity | null,
+): Promise<void> {
+  const found = [...(await findQemu(directory, id)), ...(await findSwtpm(id))];
+  const processes = recorded ? [...found, recorded] : found;
   for (const identity of processes) await killProcess(`the processes of VM ${id}`, identity);
 }

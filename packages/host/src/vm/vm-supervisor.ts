@@ -242,7 +242,7 @@ export class VmSupervisor {
     const watched = this.#watched.get(id);
     if (watched) watched.endExpected = true;
     if (record.process && watched) await this.#quit(watched, record);
-    await killVmProcesses(this.#options.directory, id);
+    await killVmProcesses(this.#options.directory, id, record.process);
     this.#watched.delete(id);
     await this.#options.onGone(id);
     await this.#options.cleanUpRun(record);

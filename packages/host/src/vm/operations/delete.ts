@@ -44,7 +44,7 @@ export function vmDelete(host: VmHost) {
         name: 'delete-files',
         run: async ({ input }) => {
           await using _files = await host.chains.pause(input.id);
-          await killVmProcesses(host.directory, input.id);
+          await killVmProcesses(host.directory, input.id, null);
           await host.pointServers.end(input.id);
           await host.agents.release(input.id);
           const paths = host.directory.vm(input.id);
