@@ -33,6 +33,7 @@ export const hostPackages = [
 export const testPackages = [
   { name: 'libnbd-bin', why: 'nbdinfo and nbdcopy, a client of NBD that is not ours' },
   { name: 'zsh', why: 'one of the shells that completion is for' },
+  { name: 'python3', why: 'ends the first of its threads before the others, which no program of ours can' },
   { name: 'mmdebstrap', why: 'makes a whole Debian guest' },
   { name: 'fdisk', why: 'sfdisk, makes partition tables in disk files' },
   { name: 'mtools', why: 'fills the EFI system partition of a disk file' },
