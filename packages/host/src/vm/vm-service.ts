@@ -10,7 +10,7 @@ import type {
   VmCreate,
   VmPatch,
 } from '@corral/api/schemas/vm';
-import type { VmSettings } from '@corral/api/schemas/vm-settings';
+import type { DiskSettings, VmSettings } from '@corral/api/schemas/vm-settings';
 import type { OperationSnapshot } from '@corral/operation/operation';
 import { vmErrors } from '../errors.ts';
 import type { Requester, StartOperation } from '../operations.ts';
@@ -191,8 +191,7 @@ export class VmService {
     caller: Requester,
   ): Promise<OperationSnapshot> {
     const record = await this.#legal(vm, 'disk-remove');
-    const disk = record.settings.disks.find((candidate) => candidate.name === name || candidate.id === name);
-    if (!disk) throw vmErrors['disk-not-found']({ vm: record.settings.name, disk: name });
+    const disk = diskOf(record, name);
     return this.#start('diskRemove', { ...target(record), disk, keepFile: options.keep }, caller);
   }
 
@@ -204,12 +203,9 @@ export class VmService {
     caller: Requester,
   ): Promise<OperationSnapshot> {
     const record = await this.#legal(vm, 'disk-resize');
-    const names = { vm: record.settings.name, disk: name };
-    const disk = record.settings.disks.find((candidate) => candidate.name === name || candidate.id === name);
-    if (!disk) throw vmErrors['disk-not-found'](names);
-    if (disk.passThrough) throw vmErrors['fixed-device'](names);
+    const disk = ownDiskOf(record, name);
     if (sizeBytes < disk.sizeBytes) {
-      throw vmErrors['disk-shrinks']({ ...names, sizeBytes: disk.sizeBytes });
+      throw vmErrors['disk-shrinks']({ vm: record.settings.name, disk: name, sizeBytes: disk.sizeBytes });
     }
     return this.#start(
       'diskResize',
@@ -220,10 +216,7 @@ export class VmService {
 
   async acceptDisk(vm: string, name: string, caller: Requester): Promise<OperationSnapshot> {
     const record = await this.#legal(vm, 'disk-accept');
-    const disk = record.settings.disks.find((candidate) => candidate.name === name || candidate.id === name);
-    const names = { vm: record.settings.name, disk: name };
-    if (!disk) throw vmErrors['disk-not-found'](names);
-    if (disk.passThrough) throw vmErrors['fixed-device'](names);
+    const disk = ownDiskOf(record, name);
     return this.#start('diskAccept', { ...target(record), diskId: disk.id, diskName: disk.name }, caller);
   }
 
@@ -311,6 +304,20 @@ export class VmService {
       operationId: await this.#options.operationOn(settings.id),
     };
   }
+}
+
+/** @throws vm.disk-not-found */
+function diskOf({ settings }: VmRecord, nameOrId: string): DiskSettings {
+  const disk = settings.disks.find(({ name, id }) => name === nameOrId || id === nameOrId);
+  if (!disk) throw vmErrors['disk-not-found']({ vm: settings.name, disk: nameOrId });
+  return disk;
+}
+
+/** One whose content Corral keeps. @throws vm.disk-not-found, vm.fixed-device */
+function ownDiskOf(record: VmRecord, nameOrId: string): DiskSettings {
+  const disk = diskOf(record, nameOrId);
+  if (disk.passThrough) throw vmErrors['fixed-device']({ vm: record.settings.name, disk: nameOrId });
+  return disk;
 }
 
 function target(record: VmRecord): { id: string; name: string } {
