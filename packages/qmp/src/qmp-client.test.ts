@@ -91,6 +91,18 @@ test('the monitor of a QEMU that starts is waited for, until the limit', async (
   await controller;
 });
 
+test('a monitor that ends before it takes a connection has listened, and is lost', async () => {
+  const peer = await LinePeer.start({});
+  // Both at once: the connection waits in the listener's queue when that is closed.
+  const lost = assert.rejects(
+    QmpClient.connect(peer.path, { starting: true }),
+    code('qmp.connection-lost'),
+  );
+  await peer[Symbol.asyncDispose]();
+  await lost;
+  assert.equal(peer.connections, 0);
+});
+
 test('a wait asks again at a sign of another kind', async () => {
   await using monitor = await startFakeMonitor();
   await using client = await connect(monitor.path);

@@ -229,6 +229,8 @@ export class QmpClient implements AsyncDisposable {
         return await LineSocket.open(this.path, LINE_LIMITS, handlers, signal);
       } catch (cause) {
         signal.throwIfAborted();
+        // It listened, and ended before it took the connection: a QEMU that refuses its command line late does so.
+        if (hasCode(cause, 'ECONNRESET')) throw qmpErrors['connection-lost']({ peer: this.peer }, { cause });
         if (!starting || !isNotYet(cause)) {
           throw qmpErrors['not-listening']({ peer: this.peer, path: this.path }, { cause });
         }
@@ -332,9 +334,11 @@ export class QmpClient implements AsyncDisposable {
 
 /** The socket's file is not there yet, or QEMU has bound it and does not listen yet. */
 function isNotYet(cause: unknown): boolean {
-  return (
-    cause instanceof Error && 'code' in cause && (cause.code === 'ENOENT' || cause.code === 'ECONNREFUSED')
-  );
+  return hasCode(cause, 'ENOENT') || hasCode(cause, 'ECONNREFUSED');
+}
+
+function hasCode(cause: unknown, code: string): boolean {
+  return cause instanceof Error && 'code' in cause && cause.code === code;
 }
 
 function endQueue(queue: EventQueue<QmpEvent>, reason: CorralError): void {
