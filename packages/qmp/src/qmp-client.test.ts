@@ -94,10 +94,7 @@ test('the monitor of a QEMU that starts is waited for, until the limit', async (
 test('a monitor that ends before it takes a connection has listened, and is lost', async () => {
   const peer = await LinePeer.start({});
   // Both at once: the connection waits in the listener's queue when that is closed.
-  const lost = assert.rejects(
-    QmpClient.connect(peer.path, { starting: true }),
-    code('qmp.connection-lost'),
-  );
+  const lost = assert.rejects(QmpClient.connect(peer.path, { starting: true }), code('qmp.connection-lost'));
   await peer[Symbol.asyncDispose]();
   await lost;
   assert.equal(peer.connections, 0);
