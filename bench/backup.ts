@@ -9,6 +9,7 @@ import { parseSize } from '@corral/core/units';
 import { compare } from './repository/compare.ts';
 import { installPeers } from './repository/peers.ts';
 import { benchIncrementals, benchIndex } from './repository/scale.ts';
+import { touchMemory } from './support/touched-memory.ts';
 
 const { values } = parseArgs({
   options: {
@@ -18,6 +19,7 @@ const { values } = parseArgs({
   },
 });
 installPeers();
+await touchMemory();
 const runs = Number(values.runs);
 const { place } = values;
 await compare({ sizeBytes: parseSize(values.size), steps: ['full', 'restore', 'verify'], runs, place });
