@@ -168,6 +168,12 @@ export const eventTypes = {
     'Running VM found again',
     (vm, d) => `VM ${vm} was found running (process ${d.pid}) and is managed again.`,
   ),
+  'vm.unresponsive': event<{ pid: number; reason: string }>(
+    'error',
+    'QEMU does not answer',
+    (vm, d) =>
+      `QEMU of VM ${vm} (process ${d.pid}) lives and does not answer: ${d.reason} It is asked again until it does; look whether its storage hangs, or end it with "corral vm stop ${vm}".`,
+  ),
   'vm.paused': event('info', 'VM paused', (vm) => `VM ${vm} was paused.`),
   'vm.resumed': event('info', 'VM resumed', (vm) => `VM ${vm} runs on.`),
   'vm.saved': event('info', 'VM saved', (vm) => `The memory of VM ${vm} was saved; its process has ended.`),

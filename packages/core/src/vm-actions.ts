@@ -11,9 +11,19 @@
  *                      │     save           │
  *                     saved ◀───────────────┘ (from running too)      start brings 'saved' back to running
  *
- * 'starting', 'saving' and 'stopping' are seen while an operation is under way.
+ * 'starting', 'saving' and 'stopping' are seen while an operation is under way; 'unresponsive' is a VM whose QEMU lives
+ * and did not answer the daemon that wanted to take it up again.
  */
-export const vmStates = ['off', 'starting', 'running', 'paused', 'saving', 'saved', 'stopping'] as const;
+export const vmStates = [
+  'off',
+  'starting',
+  'running',
+  'paused',
+  'saving',
+  'saved',
+  'stopping',
+  'unresponsive',
+] as const;
 export type VmState = (typeof vmStates)[number];
 
 const anyState: readonly VmState[] = vmStates;
@@ -24,7 +34,7 @@ const alive: readonly VmState[] = ['running', 'paused'];
 export const vmActions = {
   start: ['off', 'saved'],
   shutdown: ['running'],
-  stop: ['starting', 'running', 'paused', 'stopping'],
+  stop: ['starting', 'running', 'paused', 'stopping', 'unresponsive'],
   pause: ['running'],
   resume: ['paused'],
   save: ['running', 'paused'],

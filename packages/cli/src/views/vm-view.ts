@@ -7,7 +7,12 @@ import type { Paint, Tone } from '../render/paint.ts';
 import { type Cell, type Column, type Fact, renderFacts, renderTable } from '../render/table.ts';
 import { formatOptionalTime, formatTime, formatYesNo } from '../render/values.ts';
 
-const tones: Readonly<Partial<Record<VmState, Tone>>> = { running: 'good', paused: 'warn', off: 'dim' };
+const tones: Readonly<Partial<Record<VmState, Tone>>> = {
+  running: 'good',
+  paused: 'warn',
+  unresponsive: 'bad',
+  off: 'dim',
+};
 
 function stateCell({ state }: Vm): Cell {
   return { text: state, tone: tones[state] };

@@ -125,7 +125,7 @@ export function sampleHost(): Host {
     dataDirectory: '/var/lib/corral',
     volume: { path: '/', fileSystem: 'ext4', totalBytes: 2, freeBytes: 1, reflink: false },
     endpoints: [],
-    vms: { off: 1, starting: 0, running: 0, paused: 0, saving: 0, saved: 0, stopping: 0 },
+    vms: { off: 1, starting: 0, running: 0, paused: 0, saving: 0, saved: 0, stopping: 0, unresponsive: 0 },
   };
 }
 

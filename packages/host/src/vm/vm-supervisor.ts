@@ -61,6 +61,9 @@ export interface SupervisorOptions {
 /** Within this QEMU answers `quit`; after it the process is killed. */
 const quitLimitMs = 10_000;
 const attachLimitMs = 30_000;
+/** The daemon is not ready before each VM has answered or has not. */
+const adoptLimitMs = 10_000;
+const askAgainMs = 1000;
 /** A stop of milliseconds, as for a checkpoint, is over before anybody could read of it; questions would make it longer. */
 const stopSettlesMs = 100;
 
@@ -70,7 +73,9 @@ export class VmSupervisor {
   readonly #activities = new Map<string, Activity>();
   readonly #waiters = new Set<() => void>();
   readonly #background = new Set<Promise<unknown>>();
-  #closed = false;
+  /** Id → why nothing is known of a QEMU that lives. */
+  readonly #silent = new Map<string, string>();
+  readonly #letGo = new AbortController();
 
   constructor(options: SupervisorOptions) {
     this.#options = options;
@@ -91,17 +96,46 @@ export class VmSupervisor {
     const { id, name } = record.settings;
     if (await isAlive(record.process)) {
       try {
-        await this.attach(record);
-        await this.#options.onAdopted(record);
-        await this.#options.emit('vm.adopted', subject(record), { pid: record.process.pid });
+        await this.#takeUp(record);
         return;
       } catch (cause) {
         this.#options.log.error({ err: cause, vm: name }, 'a running QEMU does not answer');
-        if (await isAlive(record.process)) throw cause;
+        if (await isAlive(record.process)) return this.#tellSilent(record, cause);
       }
     }
     if (owned) await this.endQemu(id);
     else await this.#reportGone(id, false);
+  }
+
+  async #takeUp(record: VmRecord): Promise<void> {
+    await this.#attach(record, { limitMs: adoptLimitMs, signal: this.#letGo.signal });
+    await this.#options.onAdopted(record);
+    await this.#options.emit('vm.adopted', subject(record), { pid: record.process!.pid });
+  }
+
+  /** One VM that hangs, on its storage perhaps, keeps no daemon from its other VMs: it is asked again beside them. */
+  async #tellSilent(record: VmRecord, cause: unknown): Promise<void> {
+    const { id } = record.settings;
+    const { pid } = record.process!;
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    this.#silent.set(id, reason);
+    await this.#options.emit('vm.unresponsive', subject(record), { pid, reason });
+    this.#inBackground(this.#askAgain(record).finally(() => this.#silent.delete(id)));
+  }
+
+  /** Until it answers, ends, is ended by an operation, or the daemon lets go of its VMs. */
+  async #askAgain({ settings: { id }, process }: VmRecord): Promise<void> {
+    for (;;) {
+      await delay(askAgainMs, this.#letGo.signal);
+      const record = await this.#options.records.find(id);
+      if (record?.process?.pid !== process!.pid || record.process.startTime !== process!.startTime) return;
+      if (!(await isAlive(record.process))) return this.#reportGone(id, true);
+      try {
+        return await this.#takeUp(record);
+      } catch (cause) {
+        this.#options.log.debug({ err: cause, vm: record.settings.name }, 'QEMU does not answer yet');
+      }
+    }
   }
 
   /** Connects to the monitor of a QEMU that runs. Repeatable. @throws vm.qemu-gone when it has died */
@@ -130,7 +164,16 @@ export class VmSupervisor {
     qmp.subscribe((event) => this.#onEvent(watched, event));
     this.#inBackground(qmp.closed.then(() => this.#onClosed(watched)));
     this.#options.onAttached(id);
-    await this.#refresh(watched);
+    try {
+      await this.#refresh(watched);
+    } catch (cause) {
+      // It greeted and hangs: as if it had not greeted. One that ends meanwhile is seen by its connection's end.
+      if (isCorralError(cause, 'core.timeout')) {
+        this.#watched.delete(id);
+        await qmp.close();
+      }
+      throw cause;
+    }
     return qmp;
   }
 
@@ -192,8 +235,10 @@ export class VmSupervisor {
     if (activity) return { state: activity, reason: null };
     const watched = this.#watched.get(id);
     if (watched) return watched.status;
-    if (record.process) return { state: 'stopping', reason: null };
-    return { state: record.saved ? 'saved' : 'off', reason: null };
+    if (!record.process) return { state: record.saved ? 'saved' : 'off', reason: null };
+    const silence = this.#silent.get(id);
+    if (silence !== undefined) return { state: 'unresponsive', reason: silence };
+    return { state: 'stopping', reason: null };
   }
 
   /** VMs that QEMU paused because a volume is full, each with the disk. */
@@ -255,7 +300,7 @@ export class VmSupervisor {
 
   /** Lets go of every VM; they run on. */
   async close(): Promise<void> {
-    this.#closed = true;
+    this.#letGo.abort(new Error('The daemon lets go of its VMs.'));
     const watched = [...this.#watched.values()];
     await Promise.all(watched.map(({ qmp }) => qmp.close()));
     await Promise.all(this.#background);
@@ -331,7 +376,8 @@ export class VmSupervisor {
   }
 
   async #onClosed(watched: Watched): Promise<void> {
-    if (this.#closed || this.#watched.get(watched.id) !== watched || watched.endExpected) return;
+    if (this.#letGo.signal.aborted || this.#watched.get(watched.id) !== watched || watched.endExpected)
+      return;
     this.#watched.delete(watched.id);
     this.#changed();
     // An operation that is starting it sees and tells this itself.
@@ -384,7 +430,8 @@ export class VmSupervisor {
   #inBackground(work: Promise<unknown>): void {
     const settled = work.catch((cause: unknown) => {
       const lost = ['qmp.connection-lost', 'qmp.closed'].some((code) => isCorralError(cause, code));
-      if (!lost) this.#options.log.error({ err: cause }, 'watching a VM failed');
+      if (!lost && cause !== this.#letGo.signal.reason)
+        this.#options.log.error({ err: cause }, 'watching a VM failed');
     });
     this.#background.add(settled);
     void settled.finally(() => this.#background.delete(settled));
