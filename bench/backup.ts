@@ -9,7 +9,6 @@ import { parseSize } from '@corral/core/units';
 import { compare } from './repository/compare.ts';
 import { installPeers } from './repository/peers.ts';
 import { benchIncrementals, benchIndex } from './repository/scale.ts';
-import { touchMemory } from './support/touched-memory.ts';
 
 const { values } = parseArgs({
   options: {
@@ -19,7 +18,6 @@ const { values } = parseArgs({
   },
 });
 installPeers();
-await touchMemory();
 const runs = Number(values.runs);
 const { place } = values;
 await compare({ sizeBytes: parseSize(values.size), steps: ['full', 'restore', 'verify'], runs, place });

@@ -5,7 +5,6 @@
 import { tmpdir } from 'node:os';
 import { parseArgs } from 'node:util';
 import { benchIncrementals, benchIndex } from './repository/scale.ts';
-import { touchMemory } from './support/touched-memory.ts';
 
 const { values } = parseArgs({
   options: {
@@ -13,6 +12,5 @@ const { values } = parseArgs({
     place: { type: 'string', default: tmpdir() },
   },
 });
-await touchMemory();
 await benchIncrementals(values.place);
 await benchIndex(values.place, Number(values.entries));

@@ -7,7 +7,6 @@ import { parseArgs } from 'node:util';
 import { parseSize } from '@corral/core/units';
 import { compare } from './repository/compare.ts';
 import { installPeers } from './repository/peers.ts';
-import { touchMemory } from './support/touched-memory.ts';
 
 const { values } = parseArgs({
   options: {
@@ -18,7 +17,6 @@ const { values } = parseArgs({
   },
 });
 installPeers();
-await touchMemory();
 await compare({
   sizeBytes: parseSize(values.size),
   steps: ['full', 'same', 'incremental', 'restore', 'verify'],

@@ -8,7 +8,6 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { convertDisk } from '@corral/disk/verbs/convert-disk';
 import { hashDisk } from '@corral/disk/verbs/hash-disk';
-import { touchMemory } from '../support/touched-memory.ts';
 import { makeSources, type Source, targets } from './images.ts';
 import { quietly, run, seconds, timesOf } from './measure.ts';
 import { type Row, showHead, showRow } from './table.ts';
@@ -22,7 +21,6 @@ const { values } = parseArgs({
   },
 });
 
-await touchMemory();
 const runs = Number(values.runs);
 const folder = await mkdtemp(join(values.dir, 'corral-bench-disk-'));
 try {

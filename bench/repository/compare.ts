@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdir, mkdtemp, readdir, rm, stat, statfs, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { formatSize } from '@corral/core/units';
+import { touchMemory } from '../support/touched-memory.ts';
 import { changeImage, makeImage } from './image.ts';
 import { type Measured, measure } from './measure.ts';
 import { type Peer, peers, type Step } from './peers.ts';
@@ -71,6 +72,8 @@ async function runPeer(folder: string, peer: Peer, { sizeBytes, steps }: Compari
     const { command, ...options } = peer.command(step, files, newest);
     // What was written before, the image above all, is not to be waited for by this step.
     syncPlace(files.image);
+    // As much as any step writes, and what the programs take.
+    await touchMemory(sizeBytes + 2 ** 30);
     const measured = await measure(command, options);
     const durableSeconds = measured.seconds + syncPlace(files.image);
     const own = measured.lines.find((line) => line.startsWith('{'));

@@ -6,9 +6,9 @@ import { delay } from '@corral/core/abort';
 import type { Store } from '@corral/store/store';
 import type { Logger } from '../logger.ts';
 import { bootId } from '../process/process-identity.ts';
+import { subject } from '../vm/vm-events.ts';
 import type { VmHost } from '../vm/vm-host.ts';
 import type { VmRecord } from '../vm/vm-record.ts';
-import { subject } from '../vm/vm-supervisor.ts';
 
 export interface AutostartWave {
   readonly vms: readonly VmRecord[];

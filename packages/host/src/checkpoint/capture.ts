@@ -21,9 +21,9 @@ import {
 import type { PinRecord } from '../chain/pin-record.ts';
 import { checkpointErrors } from '../errors.ts';
 import { requireForkRoom } from '../vm/disk-space.ts';
+import { subject } from '../vm/vm-events.ts';
 import { monitorOf, requireLegal, rewriteSettingsFile, type VmHost } from '../vm/vm-host.ts';
 import type { SavedMemory } from '../vm/vm-record.ts';
-import { subject } from '../vm/vm-supervisor.ts';
 import { type Captured, captureInstant } from './capture-instant.ts';
 import {
   makeCheckpointFolder,

@@ -1,8 +1,8 @@
 /** Warns of checkpoints that are old or have grown large: each once, for they are no backup (mission M3). */
 import { delay } from '@corral/core/abort';
 import { isCorralError } from '@corral/core/errors';
+import { subject } from '../vm/vm-events.ts';
 import type { VmHost } from '../vm/vm-host.ts';
-import { subject } from '../vm/vm-supervisor.ts';
 import type { CheckpointRecord } from './checkpoint-record.ts';
 import type { CheckpointSize } from './checkpoint-sizes.ts';
 import { measureTree } from './measure-tree.ts';

@@ -27,8 +27,8 @@ import { releasePin } from '../tracking/release-pin.ts';
 import { tidyEdges } from '../tracking/save-changes.ts';
 import { exists } from '../vm/disk-files.ts';
 import { writeSettingsFile } from '../vm/settings-file.ts';
+import { subject } from '../vm/vm-events.ts';
 import type { VmHost } from '../vm/vm-host.ts';
-import { subject } from '../vm/vm-supervisor.ts';
 import { writeDifferential } from './differential-disk.ts';
 
 export interface ExportHost {

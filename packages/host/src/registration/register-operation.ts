@@ -8,10 +8,10 @@ import { withSealedLayers } from '../chain/seal-layers.ts';
 import { rewriteCheckpointFiles } from '../checkpoint/checkpoint-files.ts';
 import { CheckpointRecord } from '../checkpoint/checkpoint-record.ts';
 import { removeWhole } from '../storage/whole-files.ts';
+import { subject } from '../vm/vm-events.ts';
 import { makeVmFolder, removeVmFolders } from '../vm/vm-folders.ts';
 import { rewriteSettingsFile, type VmHost } from '../vm/vm-host.ts';
 import { SavedMemory } from '../vm/vm-record.ts';
-import { subject } from '../vm/vm-supervisor.ts';
 import { ExportFormat } from './export-file.ts';
 import { convertDisks, copyVmFiles, giveToUser, removeExportParts } from './take-files.ts';
 

@@ -1,8 +1,8 @@
 /** reference.create and reference.delete. */
 import { defineOperation } from '@corral/operation/operation';
 import { z } from 'zod';
+import { subject } from '../vm/vm-events.ts';
 import type { VmHost } from '../vm/vm-host.ts';
-import { subject } from '../vm/vm-supervisor.ts';
 import { ForkInput, type ForkResults, forkSteps } from './fork-steps.ts';
 import { tidyEdges } from './save-changes.ts';
 

@@ -3,8 +3,8 @@ import { delay } from '@corral/core/abort';
 import { followHostClock } from '../guest/guest-clock.ts';
 import type { Logger } from '../logger.ts';
 import { freeBytes } from '../storage/free-space.ts';
+import { subject } from './vm-events.ts';
 import type { VmHost } from './vm-host.ts';
-import { subject } from './vm-supervisor.ts';
 
 /** Less would be used up at once, and the guest would stop again. */
 const enoughBytes = 64 * 2 ** 20;

@@ -1,8 +1,7 @@
 /**
  * Watches the QEMU processes of this host: one connection to each monitor, one status for each VM.
  *
- * After a restart nothing is believed from memory: `adoptAll` looks whether each recorded process still lives,
- * connects to it again, asks for its status and tells what happened meanwhile (docs/design/0002-adoption.md).
+ * After a restart nothing is believed from memory (docs/design/0002-adoption.md).
  *
  *   attach ─ monitor connected ─▶ status from query-status, kept up to date by events
  *              │ guest shut down (status 'shutdown')  → QEMU is told to quit
@@ -21,8 +20,9 @@ import type { Logger } from '../logger.ts';
 import { isAlive, killProcess, waitForExit } from '../process/process-identity.ts';
 import { GuestResets } from './guest-resets.ts';
 import { findIoError, type IoError, ioErrorOfEvent } from './io-error.ts';
+import { QemuAdoption } from './qemu-adoption.ts';
 import { lastWords } from './qemu-log.ts';
-import type { EmitEvent } from './vm-events.ts';
+import { type EmitEvent, subject } from './vm-events.ts';
 import { killVmProcesses } from './vm-processes.ts';
 import type { VmRecord, VmRecords } from './vm-record.ts';
 import { statusOfQemu, type VmStatus } from './vm-status.ts';
@@ -61,9 +61,6 @@ export interface SupervisorOptions {
 /** Within this QEMU answers `quit`; after it the process is killed. */
 const quitLimitMs = 10_000;
 const attachLimitMs = 30_000;
-/** The daemon is not ready before each VM has answered or has not. */
-const adoptLimitMs = 10_000;
-const askAgainMs = 1000;
 /** A stop of milliseconds, as for a checkpoint, is over before anybody could read of it; questions would make it longer. */
 const stopSettlesMs = 100;
 
@@ -73,12 +70,19 @@ export class VmSupervisor {
   readonly #activities = new Map<string, Activity>();
   readonly #waiters = new Set<() => void>();
   readonly #background = new Set<Promise<unknown>>();
-  /** Id → why nothing is known of a QEMU that lives. */
-  readonly #silent = new Map<string, string>();
+  readonly #adoption: QemuAdoption;
   readonly #letGo = new AbortController();
 
   constructor(options: SupervisorOptions) {
     this.#options = options;
+    this.#adoption = new QemuAdoption({
+      ...options,
+      signal: this.#letGo.signal,
+      attach: (record, limits) => this.#attach(record, limits),
+      end: (id) => this.endQemu(id),
+      reportGone: (id, seen) => this.#reportGone(id, seen),
+      inBackground: (work) => this.#inBackground(work),
+    });
   }
 
   /**
@@ -88,54 +92,7 @@ export class VmSupervisor {
    */
   async adoptAll(owned: ReadonlySet<string>): Promise<void> {
     const records = await this.#options.records.list();
-    await Promise.all(records.map((record) => this.#adopt(record, owned.has(record.settings.id))));
-  }
-
-  async #adopt(record: VmRecord, owned: boolean): Promise<void> {
-    if (!record.process) return;
-    const { id, name } = record.settings;
-    if (await isAlive(record.process)) {
-      try {
-        await this.#takeUp(record);
-        return;
-      } catch (cause) {
-        this.#options.log.error({ err: cause, vm: name }, 'a running QEMU does not answer');
-        if (await isAlive(record.process)) return this.#tellSilent(record, cause);
-      }
-    }
-    if (owned) await this.endQemu(id);
-    else await this.#reportGone(id, false);
-  }
-
-  async #takeUp(record: VmRecord): Promise<void> {
-    await this.#attach(record, { limitMs: adoptLimitMs, signal: this.#letGo.signal });
-    await this.#options.onAdopted(record);
-    await this.#options.emit('vm.adopted', subject(record), { pid: record.process!.pid });
-  }
-
-  /** One VM that hangs, on its storage perhaps, keeps no daemon from its other VMs: it is asked again beside them. */
-  async #tellSilent(record: VmRecord, cause: unknown): Promise<void> {
-    const { id } = record.settings;
-    const { pid } = record.process!;
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    this.#silent.set(id, reason);
-    await this.#options.emit('vm.unresponsive', subject(record), { pid, reason });
-    this.#inBackground(this.#askAgain(record).finally(() => this.#silent.delete(id)));
-  }
-
-  /** Until it answers, ends, is ended by an operation, or the daemon lets go of its VMs. */
-  async #askAgain({ settings: { id }, process }: VmRecord): Promise<void> {
-    for (;;) {
-      await delay(askAgainMs, this.#letGo.signal);
-      const record = await this.#options.records.find(id);
-      if (record?.process?.pid !== process!.pid || record.process.startTime !== process!.startTime) return;
-      if (!(await isAlive(record.process))) return this.#reportGone(id, true);
-      try {
-        return await this.#takeUp(record);
-      } catch (cause) {
-        this.#options.log.debug({ err: cause, vm: record.settings.name }, 'QEMU does not answer yet');
-      }
-    }
+    await Promise.all(records.map((record) => this.#adoption.adopt(record, owned.has(record.settings.id))));
   }
 
   /** Connects to the monitor of a QEMU that runs. Repeatable. @throws vm.qemu-gone when it has died */
@@ -236,7 +193,7 @@ export class VmSupervisor {
     const watched = this.#watched.get(id);
     if (watched) return watched.status;
     if (!record.process) return { state: record.saved ? 'saved' : 'off', reason: null };
-    const silence = this.#silent.get(id);
+    const silence = this.#adoption.silence(id);
     if (silence !== undefined) return { state: 'unresponsive', reason: silence };
     return { state: 'stopping', reason: null };
   }
@@ -436,10 +393,6 @@ export class VmSupervisor {
     this.#background.add(settled);
     void settled.finally(() => this.#background.delete(settled));
   }
-}
-
-export function subject(record: VmRecord): EventSubject {
-  return { kind: 'vm', id: record.settings.id, name: record.settings.name };
 }
 
 function subjectOf({ id, name }: Watched): EventSubject {

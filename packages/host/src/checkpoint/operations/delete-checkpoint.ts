@@ -15,8 +15,8 @@ import {
 } from '../../chain/fork.ts';
 import { planMerges } from '../../chain/layer-forest.ts';
 import { saveVanishing } from '../../tracking/save-changes.ts';
+import { subject } from '../../vm/vm-events.ts';
 import { requireLegal, rewriteSettingsFile, type VmHost } from '../../vm/vm-host.ts';
-import { subject } from '../../vm/vm-supervisor.ts';
 import { removeCheckpointFolder, rewriteCheckpointFiles } from '../checkpoint-files.ts';
 import { standsOn, withoutCheckpoints } from '../checkpoint-tree.ts';
 import { deleteUnheld, layerPathsOf } from '../layer-files.ts';

@@ -1,7 +1,7 @@
 import { defineOperation } from '@corral/operation/operation';
 import { z } from 'zod';
+import { subject } from '../../vm/vm-events.ts';
 import type { VmHost } from '../../vm/vm-host.ts';
-import { subject } from '../../vm/vm-supervisor.ts';
 import { rewriteCheckpointFiles } from '../checkpoint-files.ts';
 import { findCheckpoint, requireFreeName } from '../checkpoint-tree.ts';
 

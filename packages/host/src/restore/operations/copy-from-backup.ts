@@ -12,8 +12,8 @@ import { ChainPaused } from '../../chain/chain-keeper.ts';
 import { withChains } from '../../chain/chain-records.ts';
 import { openStorageDaemon } from '../../chain/storage-daemon.ts';
 import { connectionTarget } from '../../repository/repository-host.ts';
+import { subject } from '../../vm/vm-events.ts';
 import { isQemuGone, monitorOf, rewriteSettingsFile, type VmHost } from '../../vm/vm-host.ts';
-import { subject } from '../../vm/vm-supervisor.ts';
 import { type RestoreHost, RestoreSource } from '../restore-host.ts';
 import { streamDisk } from '../stream-job.ts';
 

@@ -12,9 +12,9 @@ import { lookAtTops } from '../../chain/resting-tops.ts';
 import { brokenSeal, sealOf } from '../../chain/seal.ts';
 import { chainErrors, vmErrors } from '../../errors.ts';
 import { tidyEdges } from '../../tracking/save-changes.ts';
+import { subject } from '../vm-events.ts';
 import { requireLegal, rewriteSettingsFile, type VmHost } from '../vm-host.ts';
 import type { VmRecord } from '../vm-record.ts';
-import { subject } from '../vm-supervisor.ts';
 import { withChangedSettings } from './change-settings.ts';
 
 const Input = z.strictObject({

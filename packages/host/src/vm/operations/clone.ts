@@ -13,9 +13,9 @@ import { exists } from '../disk-files.ts';
 import { occupiedBytes } from '../disk-space.ts';
 import { writeSettingsFile } from '../settings-file.ts';
 import { copyTpm } from '../tpm.ts';
+import { subject } from '../vm-events.ts';
 import { makeDiskFolder, makeVmFolder, pathOfClone, removeVmFolders } from '../vm-folders.ts';
 import { requireLegal, type VmHost } from '../vm-host.ts';
-import { subject } from '../vm-supervisor.ts';
 import { type DiskCopy, tellCopies } from './create.ts';
 import { type QueueStartResult, queueStart } from './queue-start.ts';
 

@@ -14,9 +14,9 @@ import { DiskMaking, type DiskWay, makeDisk } from '../disk-files.ts';
 import { type PlannedDisk, requireRoom } from '../disk-space.ts';
 import { KeptCheckpoint, keptRecords } from '../plan-kept-chains.ts';
 import { writeSettingsFile } from '../settings-file.ts';
+import { subject } from '../vm-events.ts';
 import { makeDiskFolder, makeVmFolder, removeVmFolders } from '../vm-folders.ts';
 import type { VmHost } from '../vm-host.ts';
-import { subject } from '../vm-supervisor.ts';
 import { type QueueStartResult, queueStart } from './queue-start.ts';
 
 /** A file that is copied into the VM's folder: kernel, initrd, firmware variables. */

@@ -3,10 +3,10 @@ import { rm } from 'node:fs/promises';
 import { defineOperation } from '@corral/operation/operation';
 import { z } from 'zod';
 import { requireUnpinned } from '../../tracking/require-unpinned.ts';
+import { subject } from '../vm-events.ts';
 import { removeVmFolders } from '../vm-folders.ts';
 import { requireLegal, type VmHost } from '../vm-host.ts';
 import { killVmProcesses } from '../vm-processes.ts';
-import { subject } from '../vm-supervisor.ts';
 
 const Input = z.strictObject({ id: z.string(), name: z.string(), uid: z.int().nullable() });
 export type VmDeleteInput = z.infer<typeof Input>;

@@ -13,10 +13,10 @@ import { removeWhole } from '../../storage/whole-files.ts';
 import { DiskMaking, makeDisk } from '../disk-files.ts';
 import { requireRoom } from '../disk-space.ts';
 import { plugDisk, unplugDisk } from '../hot-plug.ts';
+import { subject } from '../vm-events.ts';
 import { makeDiskFolder, pruneDiskFolder } from '../vm-folders.ts';
 import { monitorOf, requireLegal, rewriteSettingsFile, type VmHost } from '../vm-host.ts';
 import type { VmRecord } from '../vm-record.ts';
-import { subject } from '../vm-supervisor.ts';
 import { withChangedSettings } from './change-settings.ts';
 import { type DiskCopy, tellCopies } from './create.ts';
 

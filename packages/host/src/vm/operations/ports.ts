@@ -4,8 +4,8 @@ import { defineOperation } from '@corral/operation/operation';
 import { z } from 'zod';
 import { bridgeOf, createTap, deleteTap, tapName } from '../../network/tap.ts';
 import { plugPort, unplugPort } from '../hot-plug.ts';
+import { subject } from '../vm-events.ts';
 import { monitorOf, requireLegal, rewriteSettingsFile, type VmHost } from '../vm-host.ts';
-import { subject } from '../vm-supervisor.ts';
 import { withChangedSettings } from './change-settings.ts';
 
 const Input = z.strictObject({ id: z.string(), name: z.string(), port: PortSettings });

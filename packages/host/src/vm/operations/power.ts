@@ -9,8 +9,8 @@ import { z } from 'zod';
 import { vmErrors } from '../../errors.ts';
 import { followHostClock } from '../../guest/guest-clock.ts';
 import { removeWhole } from '../../storage/whole-files.ts';
+import { subject } from '../vm-events.ts';
 import { isQemuGone, monitorOf, requireLegal, type VmHost } from '../vm-host.ts';
-import { subject } from '../vm-supervisor.ts';
 import type { VmTarget } from './start.ts';
 
 const Target = z.strictObject({ id: z.string(), name: z.string() });

@@ -8,8 +8,8 @@ import { z } from 'zod';
 import { giveUpTopSeals } from '../../chain/resting-tops.ts';
 import { vmErrors } from '../../errors.ts';
 import { layerNode } from '../qemu-devices.ts';
+import { subject } from '../vm-events.ts';
 import { monitorOf, requireLegal, rewriteSettingsFile, type VmHost } from '../vm-host.ts';
-import { subject } from '../vm-supervisor.ts';
 import { withChangedSettings } from './change-settings.ts';
 
 const Input = z.strictObject({

@@ -5,9 +5,9 @@ import { z } from 'zod';
 import { chainOf, withChain } from '../../chain/chain.ts';
 import { removeWhole } from '../../storage/whole-files.ts';
 import { saveMemory } from '../memory-stream.ts';
+import { subject } from '../vm-events.ts';
 import { monitorOf, requireLegal, type VmHost } from '../vm-host.ts';
 import type { SavedMemory } from '../vm-record.ts';
-import { subject } from '../vm-supervisor.ts';
 import type { VmTarget } from './start.ts';
 
 const Input = z.strictObject({ id: z.string(), name: z.string() });

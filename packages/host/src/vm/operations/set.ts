@@ -6,9 +6,9 @@ import { z } from 'zod';
 import { vmErrors } from '../../errors.ts';
 import { pendingRestart } from '../pending-restart.ts';
 import { checkBootOrder, requireFirmware } from '../plan-vm.ts';
+import { subject } from '../vm-events.ts';
 import { requireLegal, rewriteSettingsFile, type VmHost } from '../vm-host.ts';
 import type { VmRecord } from '../vm-record.ts';
-import { subject } from '../vm-supervisor.ts';
 
 const Input = z.strictObject({
   id: z.string(),

@@ -12,10 +12,10 @@ import { checkFiles, cleanUpRun, prepareRun, spawnQemu } from '../launch.ts';
 import { requireMemory } from '../memory-budget.ts';
 import { checkMemoryFile, restoreMemory } from '../memory-stream.ts';
 import { lastWords } from '../qemu-log.ts';
+import { subject } from '../vm-events.ts';
 import { monitorOf, requireLegal, type VmHost } from '../vm-host.ts';
 import { findQemu } from '../vm-processes.ts';
 import type { VmRecord } from '../vm-record.ts';
-import { subject } from '../vm-supervisor.ts';
 
 const Target = z.strictObject({ id: z.string(), name: z.string() });
 export type VmTarget = z.infer<typeof Target>;
