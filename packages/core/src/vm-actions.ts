@@ -43,7 +43,8 @@ export const vmActions = {
   delete: ['off', 'saved'],
   rename: settled,
   set: settled,
-  clone: ['off', 'saved', 'running', 'paused'],
+  // Its files are copied as they lie there: nobody may write to them.
+  clone: ['off', 'saved'],
   'disk-add': ['off', 'running', 'paused'],
   'disk-remove': ['off', 'running', 'paused'],
   'disk-accept': ['off', 'saved'],

@@ -37,11 +37,19 @@ export function withDoomed(state: ChainState, paths: readonly string[]): ChainSt
   return { ...state, pins: state.pins.map((pin) => ({ ...pin, doomed: doomedWith(pin) })) };
 }
 
-/** Repeatable. No merge touches the files meanwhile. What a pin holds is left to `releasePin`. */
-export async function deleteUnheld(host: VmHost, vmId: string, paths: readonly string[]): Promise<void> {
+/**
+ * Repeatable. No merge touches the files meanwhile. What a pin holds is left to `releasePin`.
+ *
+ * @returns those that are gone
+ */
+export async function deleteUnheld(
+  host: VmHost,
+  vmId: string,
+  paths: readonly string[],
+): Promise<readonly string[]> {
   await using _files = await host.chains.pause(vmId);
   const state = await host.chainRecords.change(vmId, (before) => withDoomed(before, paths));
-  for (const path of unheld(state, paths)) {
-    await removeWhole(host.directory.resolveInVm(vmId, path));
-  }
+  const gone = unheld(state, paths);
+  for (const path of gone) await removeWhole(host.directory.resolveInVm(vmId, path));
+  return gone;
 }

@@ -15,6 +15,7 @@ import type { OperationSnapshot } from '@corral/operation/operation';
 import { vmErrors } from '../errors.ts';
 import type { Requester, StartOperation } from '../operations.ts';
 import { exists } from '../vm/disk-files.ts';
+import { withFreePath } from '../vm/free-disk-path.ts';
 import { planDisk } from '../vm/plan-vm.ts';
 import { requireLegal } from '../vm/vm-host.ts';
 import { newMac } from '../vm/vm-service.ts';
@@ -125,7 +126,8 @@ export class RestoreService {
     await host.volumes.requireVm(record.settings);
     const source = { name: request.name ?? saved!.name, sizeBytes: saved!.sizeBytes };
     const facts = { newId, sources: new Map(), image: null, volumes: new Map() };
-    const { disk } = planDisk(record.settings, source, facts);
+    const planned = planDisk(record.settings, source, facts);
+    const disk = await withFreePath(host, record.settings.id, planned.disk);
     const { id: vmId, name: vmName } = record.settings;
     const target = { source: sourceOf(found), vmId, vmName, from: saved!.name, disk };
     return await this.#start(operations.disk, { ...target, requestedBy: caller.name }, caller);

@@ -18,6 +18,7 @@ import { disksFolder, vmsFolder } from '../volume/placement.ts';
 import { localName } from '../volume/volume-record.ts';
 import { requireFile } from './disk-files.ts';
 import { requireRoom } from './disk-space.ts';
+import { withFreePath } from './free-disk-path.ts';
 import { plannedDisks } from './operations/create.ts';
 import { patched } from './operations/set.ts';
 import { pendingRestart } from './pending-restart.ts';
@@ -178,7 +179,8 @@ export class VmService {
     const sources = await this.#inspect([source]);
     const home = await this.#host.volumes.home(record.settings.id);
     const { volumes, ids } = await this.#place(home?.name ?? localName, [source]);
-    const plan = planDisk(record.settings, source, { ...this.#idFacts(), sources, image: null, volumes });
+    const planned = planDisk(record.settings, source, { ...this.#idFacts(), sources, image: null, volumes });
+    const plan = { ...planned, disk: await withFreePath(this.#host, record.settings.id, planned.disk) };
     const path = this.#host.directory.resolveInVm(record.settings.id, plan.disk.path);
     await requireRoom(this.#host.volumes, `Disk ${source.name}`, [{ ...plan, path }]);
     return this.#start('diskAdd', { ...target(record), ...plan, volumes: ids }, caller);

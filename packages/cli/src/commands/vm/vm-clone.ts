@@ -4,7 +4,7 @@ import { copiesIn, runVmOperation } from './vm-result.ts';
 
 export const vmClone: CommandDefinition = {
   description:
-    'Makes a new VM with the settings and disks of this one, but ids and network addresses of its own. The disks are copied, or share their blocks where the volume can do that. A disk that is linked to an image stays linked to it: only what was written since is copied.',
+    'Makes a new VM with the settings and disks of this one, but ids and network addresses of its own. It is off or saved: the files of a VM that runs are written to. The disks are copied, or share their blocks where the volume can do that. A disk that is linked to an image stays linked to it: only what was written since is copied.',
   examples: [
     { command: 'corral vm clone web1 web2 --start', explains: 'a second one that runs at once' },
     { command: 'corral vm clone gold test7', explains: 'it stays off' },

@@ -10,6 +10,7 @@ import { z } from 'zod';
 import { chainOf } from '../../chain/chain.ts';
 import { ChainPaused } from '../../chain/chain-keeper.ts';
 import { withChains } from '../../chain/chain-records.ts';
+import { giveUpTopSeals } from '../../chain/resting-tops.ts';
 import { openStorageDaemon } from '../../chain/storage-daemon.ts';
 import { connectionTarget } from '../../repository/repository-host.ts';
 import { subject } from '../../vm/vm-events.ts';
@@ -121,6 +122,7 @@ async function copyDisk(
   await host.pointServers.ensure(record.settings, record.uid, signal);
   const chain = chainOf(disk);
   const { directory } = host;
+  await giveUpTopSeals(host.records, vmId);
   await using daemon = await openStorageDaemon({ directory, vmId, uid: record.uid, chain, signal });
   return await streamDisk(daemon.qmp, disk, below, options);
 }

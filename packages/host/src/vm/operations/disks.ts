@@ -3,15 +3,13 @@ import { type DiskLayer, DiskSettings } from '@corral/api/schemas/vm-settings';
 import { defineOperation } from '@corral/operation/operation';
 import { z } from 'zod';
 import { type Chain, chainOf } from '../../chain/chain.ts';
-import { holdersOf } from '../../chain/chain-records.ts';
 import { layerFile, layerFiles } from '../../chain/layer-file.ts';
-import { orphanedBy } from '../../chain/layer-forest.ts';
-import { withDoomed } from '../../checkpoint/layer-files.ts';
+import { deleteUnheld } from '../../checkpoint/layer-files.ts';
 import { vmErrors } from '../../errors.ts';
 import { grantDevice, takeBackDevice } from '../../storage/grant-device.ts';
-import { removeWhole } from '../../storage/whole-files.ts';
 import { DiskMaking, makeDisk } from '../disk-files.ts';
 import { requireRoom } from '../disk-space.ts';
+import { requireFreePlace } from '../free-disk-path.ts';
 import { plugDisk, unplugDisk } from '../hot-plug.ts';
 import { subject } from '../vm-events.ts';
 import { makeDiskFolder, pruneDiskFolder } from '../vm-folders.ts';
@@ -53,6 +51,7 @@ export function vmDiskAdd(host: VmHost) {
           const record = await host.records.get(input.id);
           requireLegal(host, record, 'disk-add');
           requirePluggable(record, input.disk);
+          requireFreePlace(await host.chainRecords.read(input.id), input.disk);
           const path = host.directory.resolveInVm(input.id, input.disk.path);
           await requireRoom(host.volumes, `Disk ${input.disk.name}`, [{ ...input, path }]);
           if (!input.disk.passThrough) await makeDiskFolder(input.disk.path, record.uid);
@@ -65,9 +64,9 @@ export function vmDiskAdd(host: VmHost) {
           return { copies: way === null ? [] : [{ disk: input.disk.name, way }] };
         },
         undo: async ({ input }) => {
-          if (input.disk.passThrough) return;
-          await removeWhole(host.directory.resolveInVm(input.id, input.disk.path));
-          await pruneDiskFolder(input.disk.path);
+          // With the VM its files went.
+          if (input.disk.passThrough || !(await host.records.find(input.id))) return;
+          await deleteLayers(host, input.id, chainOf(input.disk).slice(0, 1));
         },
       },
       {
@@ -163,9 +162,12 @@ export function vmDiskRemove(host: VmHost) {
           requireLegal(host, record, 'disk-remove');
           if (!record.process) return null;
           requirePluggable(record, input.disk);
+          // The job of a merge holds nodes that have to go.
+          await using _files = await host.chains.pause(input.id);
           // Of the chain that QEMU has now: layers may have come and gone since this was asked for.
-          const disk = record.process.applied.disks.find(({ id }) => id === input.disk.id);
-          if (disk) await unplugDisk(await monitorOf(host, input.id, signal), record.settings, disk, signal);
+          const { process, settings } = await host.records.get(input.id);
+          const disk = process?.applied.disks.find(({ id }) => id === input.disk.id);
+          if (disk) await unplugDisk(await monitorOf(host, input.id, signal), settings, disk, signal);
           await letGoOfDevice(record, input.disk);
           return null;
         },
@@ -191,7 +193,7 @@ export function vmDiskRemove(host: VmHost) {
         run: async ({ input, result }) => {
           await rewriteSettingsFile(host, input.id);
           if (!input.keepFile && !input.disk.passThrough) {
-            await deleteLayers(host, input.id, input.disk.id, result('store').chain);
+            await deleteLayers(host, input.id, result('store').chain);
           }
           await host.emit('vm.disk-removed', subject(await host.records.get(input.id)), {
             disk: input.disk.name,
@@ -205,12 +207,7 @@ export function vmDiskRemove(host: VmHost) {
 }
 
 /** What checkpoints and pins still need of the chain stays. Repeatable. */
-async function deleteLayers(host: VmHost, id: string, diskId: string, chain: Chain): Promise<void> {
-  await using _files = await host.chains.pause(id);
+async function deleteLayers(host: VmHost, id: string, chain: Chain): Promise<void> {
   const paths = chain.filter(({ shared }) => !shared).map(({ path }) => path);
-  const state = await host.chainRecords.change(id, (before) => withDoomed(before, paths));
-  for (const { path } of orphanedBy(chain, holdersOf(state, diskId))) {
-    await removeWhole(host.directory.resolveInVm(id, path));
-    await pruneDiskFolder(path);
-  }
+  for (const path of await deleteUnheld(host, id, paths)) await pruneDiskFolder(path);
 }

@@ -77,6 +77,8 @@ async function grow(
   { id, name, diskId, diskName, sizeBytes }: DiskResizeInput,
   signal: AbortSignal,
 ): Promise<void> {
+  // A merge may have just moved what the disk holds into another file: the record is read when it has ended.
+  await using _files = await host.chains.pause(id);
   const record = await host.records.get(id);
   requireLegal(host, record, 'disk-resize');
   const disk = record.settings.disks.find((each) => each.id === diskId);
@@ -84,7 +86,6 @@ async function grow(
   if (sizeBytes < disk.sizeBytes) {
     throw vmErrors['disk-shrinks']({ vm: name, disk: diskName, sizeBytes: disk.sizeBytes });
   }
-  await using _files = await host.chains.pause(id);
   if (!record.process) {
     await giveUpTopSeals(host.records, id);
     await driverOf(disk.format).resize(host.directory.resolveInVm(id, disk.path), sizeBytes, { signal });
