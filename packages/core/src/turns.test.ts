@@ -18,3 +18,23 @@ test('work under one key takes turns, also behind work that failed; other keys d
   await second;
   assert.deepEqual(order, ['other', 'first', 'second']);
 });
+
+test('who holds a turn keeps the others waiting; who leaves while waiting does not', async () => {
+  const turns = new Turns();
+  const { signal } = new AbortController();
+  const first = await turns.hold('a', signal);
+  const leaving = new AbortController();
+  const left = turns.hold('a', leaving.signal);
+  const third = turns.hold('a', signal);
+  let isThird = false;
+  void third.then(() => {
+    isThird = true;
+  });
+  leaving.abort(new Error('left'));
+  await assert.rejects(left, /left/);
+  assert.equal(isThird, false);
+  first[Symbol.dispose]();
+  (await third)[Symbol.dispose]();
+  await assert.rejects(turns.hold('a', leaving.signal), /left/);
+  (await turns.hold('a', signal))[Symbol.dispose]();
+});

@@ -13,4 +13,27 @@ export class Turns {
       if (this.#last.get(key) === turn) this.#last.delete(key);
     }
   }
+
+  /** As `take`, for work that ends when the handle is disposed. @throws the signal's reason while it waits */
+  async hold(key: string, signal: AbortSignal): Promise<Disposable> {
+    const begun = Promise.withResolvers<void>();
+    const ended = Promise.withResolvers<void>();
+    void this.take(key, () => {
+      begun.resolve();
+      return ended.promise;
+    });
+    const onAbort = (): void => begun.reject(signal.reason);
+    signal.addEventListener('abort', onAbort, { once: true });
+    try {
+      if (signal.aborted) onAbort();
+      await begun.promise;
+      return { [Symbol.dispose]: () => ended.resolve() };
+    } catch (cause) {
+      // Those behind do not wait for one that left.
+      ended.resolve();
+      throw cause;
+    } finally {
+      signal.removeEventListener('abort', onAbort);
+    }
+  }
 }

@@ -35,6 +35,9 @@ export interface ChainKeeperOptions {
   readonly log: Logger;
 }
 
+/** Held, shared, by whatever writes to a VM's files beside its other operations: a volume is not given up under it. */
+export const writingTarget = (vmId: string): string => `disk-files/${vmId}`;
+
 /** Reason with which work on a chain is aborted so that somebody else can have the files. */
 export class ChainPaused extends Error {
   override readonly name = 'ChainPaused';

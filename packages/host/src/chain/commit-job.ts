@@ -33,13 +33,14 @@ export async function commitLayer(qmp: QmpClient, merge: Merge, options: CommitO
   const { signal } = options;
   const known = (await qmp.execute('query-jobs', {}, { signal })).find(({ id }) => id === job);
   if (known || !(await isDone(qmp, merge, options.topPath, signal))) {
-    if (!known) await begin(qmp, job, merge, options);
     try {
+      // An abort in the midst of it ends the waiting, not the command: QEMU may have the job by then.
+      if (!known) await begin(qmp, job, merge, options);
       await followToTheEnd(qmp, job, merge.upper.path === options.topPath, options);
     } catch (cause) {
-      await cancel(qmp, job, async () => {
+      await cancel(qmp, job, async (begun) => {
         await removeRoot(qmp, merge);
-        await settle(qmp, merge);
+        if (begun) await settle(qmp, merge);
       });
       throw cause;
     }
@@ -144,15 +145,16 @@ async function followToTheEnd(
   await waitForJob(qmp, job, waiting);
 }
 
-/** @param settled what is still to be written out when nothing is copied any more */
+/** @param settled what is still to be done when nothing is copied any more, or nothing was begun */
 export async function cancel(
   qmp: QmpClient,
   job: string,
-  settled: () => Promise<void> = async () => undefined,
+  settled: (begun: boolean) => Promise<void> = async () => undefined,
 ): Promise<void> {
   try {
+    // QEMU answers in order: when it does, a command that began the job was carried out.
     const known = (await qmp.execute('query-jobs')).find(({ id }) => id === job);
-    if (!known) return;
+    if (!known) return await settled(false);
     if (known.status !== 'concluded') {
       await qmp.execute('job-cancel', { id: job });
       await qmp.waitFor(
@@ -164,7 +166,7 @@ export async function cancel(
       );
     }
     await qmp.execute('job-dismiss', { id: job });
-    await settled();
+    await settled(true);
   } catch (cause) {
     // With QEMU its job ended too.
     if (!isCorralError(cause, 'qmp.connection-lost') && !isCorralError(cause, 'qmp.closed')) throw cause;

@@ -12,12 +12,13 @@ import { chainErrors } from '../errors.ts';
 import { removeWhole } from '../storage/whole-files.ts';
 import { makeDisk } from '../vm/disk-files.ts';
 import { diskFileOptions, diskFormatOptions, layerFileNode, layerNode } from '../vm/qemu-devices.ts';
-import { monitorOf, type VmHost } from '../vm/vm-host.ts';
+import { monitorOf, rewriteSettingsFile, type VmHost } from '../vm/vm-host.ts';
 import type { VmRecord } from '../vm/vm-record.ts';
 import { hasNode, isInUse } from './block-graph.ts';
-import { overlayPath, withOverlay, withSeal } from './chain.ts';
+import { type Chain, overlayPath, withOverlay, withSeal } from './chain.ts';
 import { type ChainState, holdersOf, withChains } from './chain-records.ts';
 import { layerFile } from './layer-file.ts';
+import { chainDownFrom } from './merge-checks.ts';
 import { sealOf } from './seal.ts';
 
 /** A new layer of one disk, and what it is put on. */
@@ -76,9 +77,29 @@ export async function removeOverlays(
 ): Promise<void> {
   const state = await host.chainRecords.read(vmId);
   for (const { diskId, id, path } of overlays) {
-    const held = holdersOf(state, diskId).some(({ chain }) => chain.some((layer) => layer.id === id));
-    if (!held) await removeWhole(host.directory.resolveInVm(vmId, path));
+    if (!isHeld(state, diskId, { id, path })) await removeWhole(host.directory.resolveInVm(vmId, path));
   }
+}
+
+/** By its state, or by its file, in which a merge may have put another. */
+function isHeld(state: ChainState, diskId: string, { id, path }: Pick<ForkOverlay, 'id' | 'path'>): boolean {
+  const layers = holdersOf(state, diskId).flatMap(({ chain }) => chain);
+  return layers.some((layer) => layer.id === id || layer.path === path);
+}
+
+/**
+ * Writes down that the present stands on the overlays, and whatever `change` makes of that. The file beside the disks has it
+ * before QEMU switches: whoever has nothing but the files must not miss what the guest writes from then on. Repeatable.
+ */
+export async function recordFork(
+  host: VmHost,
+  vmId: string,
+  overlays: readonly ForkOverlay[],
+  change: (forked: ChainState, before: ChainState) => ChainState = (forked) => forked,
+): Promise<ChainState> {
+  const state = await host.chainRecords.change(vmId, (before) => change(withFork(before, overlays), before));
+  await rewriteSettingsFile(host, vmId);
+  return state;
 }
 
 /** The present stands on the overlays from now on, whatever QEMU has come to. Pure; repeatable. */
@@ -185,19 +206,54 @@ export async function sealFork(
   vmId: string,
   overlays: readonly ForkOverlay[],
 ): Promise<ChainState> {
-  const seals = await sealsOf(host, vmId, overlays);
-  return host.chainRecords.change(vmId, (state) => {
-    const { process } = state.vm;
-    const vm = {
-      ...state.vm,
-      process: process && { ...process, applied: forked(process.applied, overlays) },
-    };
-    return overlays.reduce(
-      (next, { diskId, sealedId }) =>
-        withChains(next, diskId, (chain) => withSeal(chain, sealedId, seals.get(sealedId)!)),
-      { ...state, vm },
-    );
-  });
+  for (;;) {
+    const { seen, seals } = await sealsOf(host, vmId, overlays);
+    let isStale = false;
+    const sealed = await host.chainRecords.change(vmId, (state) => {
+      // A merge that ended since has written to a header as well: the seals are of before that.
+      isStale = overlays.some(
+        ({ diskId, sealedId }) => chainKey(seen, diskId, sealedId) !== chainKey(state, diskId, sealedId),
+      );
+      return isStale ? state : withForkSealed(state, overlays, seals);
+    });
+    if (!isStale) return sealed;
+  }
+}
+
+/** Which states lie below the one, and in which files. */
+function chainKey(state: ChainState, diskId: string, layerId: string): string {
+  const chain = chainDownFrom(state, diskId, layerId) ?? [];
+  return JSON.stringify(chain.map(({ id, path }) => [id, path]));
+}
+
+/** Pure; repeatable. */
+export function withForkSealed(
+  state: ChainState,
+  overlays: readonly ForkOverlay[],
+  seals: ReadonlyMap<string, LayerSeal>,
+): ChainState {
+  const { process } = state.vm;
+  const vm = {
+    ...state.vm,
+    process: process && { ...process, applied: forked(process.applied, overlays) },
+  };
+  return overlays.reduce(
+    (next, { diskId, sealedId }) =>
+      withChains(next, diskId, (chain) =>
+        withSeal(chain, sealedId, isMergedBelow(chain, sealedId) ? null : seals.get(sealedId)!),
+      ),
+    { ...state, vm },
+  );
+}
+
+/**
+ * Whether the layer lies on one that is just being merged: QEMU writes its header at the end of that, and the merge seals it
+ * then. A merge that was begun has lifted the seal of its lower layer.
+ */
+function isMergedBelow(chain: Chain, layerId: string): boolean {
+  const at = chain.findIndex(({ id }) => id === layerId);
+  const lower = at < 0 ? undefined : chain[at + 2];
+  return lower !== undefined && lower.seal === null && !lower.point;
 }
 
 const mostLooks = 5;
@@ -210,7 +266,7 @@ async function sealsOf(
   host: VmHost,
   vmId: string,
   overlays: readonly ForkOverlay[],
-): Promise<ReadonlyMap<string, LayerSeal>> {
+): Promise<{ readonly seen: ChainState; readonly seals: ReadonlyMap<string, LayerSeal> }> {
   for (let look = 1; ; look += 1) {
     const state = await host.chainRecords.read(vmId);
     try {
@@ -220,7 +276,7 @@ async function sealsOf(
         const path = chains.find(({ id }) => id === sealedId)?.path ?? sealedPath;
         seals.set(sealedId, await sealOf(host.directory.resolveInVm(vmId, path)));
       }
-      return seals;
+      return { seen: state, seals };
     } catch (cause) {
       if ((cause as NodeJS.ErrnoException).code !== 'ENOENT' || look === mostLooks) throw cause;
     }
@@ -249,8 +305,21 @@ export async function undoFork(
       }
     }
     await host.chainRecords.change(vmId, (state) => withoutFork(state, overlays));
+    await rewriteSettingsFile(host, vmId);
   }
   await removeOverlays(host, vmId, overlays);
+  if (!record.process) await sealStanding(host, vmId, overlays);
+}
+
+/** Overlays that stay, on a VM that nothing runs of: what lies below them is still, like below any other. */
+async function sealStanding(host: VmHost, vmId: string, overlays: readonly ForkOverlay[]): Promise<void> {
+  const { vm } = await host.chainRecords.read(vmId);
+  const standing = overlays.filter(({ diskId, id, sealedId }) =>
+    vm.settings.disks.some(
+      (disk) => disk.id === diskId && disk.layerId === id && disk.parents[0]?.id === sealedId,
+    ),
+  );
+  if (standing.length > 0) await sealFork(host, vmId, standing);
 }
 
 function withoutFork(state: ChainState, overlays: readonly ForkOverlay[]): ChainState {

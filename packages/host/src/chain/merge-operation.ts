@@ -11,12 +11,13 @@ import { z } from 'zod';
 import { chainErrors } from '../errors.ts';
 import { removeWhole } from '../storage/whole-files.ts';
 import { isQemuGone, monitorOf, type VmHost } from '../vm/vm-host.ts';
-import { type Chain, chainOf, isSameLayer, withMerged, withSeal } from './chain.ts';
-import { ChainPaused, type MergeRequest } from './chain-keeper.ts';
+import { chainOf, isSameLayer, withMerged, withSeal } from './chain.ts';
+import { ChainPaused, type MergeRequest, writingTarget } from './chain-keeper.ts';
 import { type ChainState, holdersOf, withChains } from './chain-records.ts';
 import { commitLayer } from './commit-job.ts';
 import { planMerges, sealedAbove } from './layer-forest.ts';
-import { allocatedBytes, watchSpace } from './merge-space.ts';
+import { chainDownFrom, requireHeld, requireSpace, requireUntouched } from './merge-checks.ts';
+import { watchSpace } from './merge-space.ts';
 import { giveUpTopSeals } from './resting-tops.ts';
 import { sealOf } from './seal.ts';
 import { openStorageDaemon } from './storage-daemon.ts';
@@ -54,7 +55,7 @@ export function vmMerge(host: VmHost, options: MergeOptions) {
   return defineOperation<MergeRequest, Results>({
     kind: 'vm.merge',
     input: (json) => Input.parse(json),
-    target: ({ vmId, diskId }) => [`merge/${vmId}/${diskId}`],
+    target: ({ vmId, diskId }) => [`merge/${vmId}/${diskId}`, { shared: writingTarget(vmId) }],
     title: ({ vmName, diskName }) => `Merge layers of disk ${diskName} of VM ${vmName}`,
     cancellable: true,
     afterCrash: 'resume',
@@ -80,7 +81,10 @@ export function vmMerge(host: VmHost, options: MergeOptions) {
           if (result('begin').still) await commit(host, input, { signal, progress, ...options });
           return null;
         },
-        undo: ({ input }) => deleteMerged(host, input),
+        undo: async ({ input }) => {
+          if (await host.records.find(input.vmId)) await options.rewriteFiles(input.vmId);
+          await deleteMerged(host, input);
+        },
       },
       {
         name: 'write-files',
@@ -103,10 +107,17 @@ export function vmMerge(host: VmHost, options: MergeOptions) {
   });
 }
 
-/** Lifts the seal of the lower layer, if the merge is still what the chains call for. */
+/**
+ * Lifts the seal of the lower layer, if the merge is still what the chains call for. What can be refused is before that: a
+ * seal that was lifted is taken anew, of whatever lies there then.
+ */
 async function begin(host: VmHost, request: MergeRequest): Promise<boolean> {
   const { vmId, diskId, upper, lower } = request;
   if (!(await stillThere(host, request))) return false;
+  if (!isPlanned(await host.chainRecords.read(vmId), request)) return false;
+  await requireHeld(host, request);
+  await requireUntouched(host, request);
+  await requireSpace(host, request);
   let still = false;
   const state = await host.chainRecords.change(vmId, (current) => {
     still = isPlanned(current, request);
@@ -118,7 +129,6 @@ async function begin(host: VmHost, request: MergeRequest): Promise<boolean> {
     );
   });
   if (!still) return false;
-  await requireSpace(host, request);
   return state.vm.settings.id === vmId && upper.id !== lower.id;
 }
 
@@ -140,40 +150,45 @@ async function isToBeDone(host: VmHost, request: MergeRequest): Promise<boolean>
   );
 }
 
-/** At most what the upper layer holds is added to the lower one. @throws volume.below-reserve */
-async function requireSpace(host: VmHost, { vmId, upper, lower }: MergeRequest): Promise<void> {
-  const path = host.directory.resolveInVm(vmId, lower.path);
-  const wantedBytes = await allocatedBytes(host.directory.resolveInVm(vmId, upper.path));
-  await host.volumes.requireSpace(path, wantedBytes, `A merge of ${upper.path} into ${lower.path}`);
-}
-
+/** What was begun is given up: a layer whose seal was lifted is still again. Others have what tells of an edit. */
 async function sealLower(host: VmHost, { vmId, diskId, upper, lower }: MergeRequest): Promise<void> {
   if (!(await host.records.find(vmId))) return;
-  if (isRecorded(await host.chainRecords.read(vmId), { diskId, lower })) return;
+  const state = await host.chainRecords.read(vmId);
+  if (isRecorded(state, { diskId, lower }) || !isLifted(state, diskId, lower)) return;
   const seal = await sealOf(host.directory.resolveInVm(vmId, lower.path));
-  const resealed = await sealAbove(host, vmId, diskId, upper.id);
-  await host.chainRecords.change(vmId, (state) =>
-    resealed(withChains(state, diskId, (chain) => withSeal(chain, lower.id, seal))),
+  await changeSealed(host, { vmId, diskId, upper }, (before) =>
+    withChains(before, diskId, (chain) => withSeal(chain, lower.id, seal)),
   );
 }
 
-/** What lies on the upper layer had its header written by QEMU: it is still again. */
-async function sealAbove(
+function isLifted(state: ChainState, diskId: string, layer: DiskLayer): boolean {
+  const layers = holdersOf(state, diskId).flatMap(({ chain }) => chain);
+  return layers.some((each) => isSameLayer(each, layer) && each.seal === null);
+}
+
+/** Changes the state together with the seals of what lies on the upper layer: its header was written by QEMU, it is still again. */
+async function changeSealed(
   host: VmHost,
-  vmId: string,
-  diskId: string,
-  upperId: string,
-): Promise<(state: ChainState) => ChainState> {
-  const state = await host.chainRecords.read(vmId);
-  const seals = new Map<string, LayerSeal>();
-  for (const { id, path } of sealedAbove(holdersOf(state, diskId), upperId)) {
-    seals.set(id, await sealOf(host.directory.resolveInVm(vmId, path)));
+  { vmId, diskId, upper }: Pick<MergeRequest, 'vmId' | 'diskId' | 'upper'>,
+  change: (state: ChainState) => ChainState,
+): Promise<void> {
+  for (;;) {
+    const seals = new Map<string, LayerSeal>();
+    for (const { id, path } of sealedAbove(holdersOf(await host.chainRecords.read(vmId), diskId), upper.id)) {
+      seals.set(id, await sealOf(host.directory.resolveInVm(vmId, path)));
+    }
+    let isStale = false;
+    await host.chainRecords.change(vmId, (state) => {
+      // A fork has come between: what it has made still waits for its seal here.
+      isStale = sealedAbove(holdersOf(state, diskId), upper.id).some(({ id }) => !seals.has(id));
+      if (isStale) return state;
+      return [...seals].reduce(
+        (next, [id, seal]) => withChains(next, diskId, (chain) => withSeal(chain, id, seal)),
+        change(state),
+      );
+    });
+    if (!isStale) return;
   }
-  return (before) =>
-    [...seals].reduce(
-      (next, [id, seal]) => withChains(next, diskId, (chain) => withSeal(chain, id, seal)),
-      before,
-    );
 }
 
 interface CommitContext extends Pick<MergeOptions, 'liveBytesPerSecond'> {
@@ -222,6 +237,8 @@ async function commitOnce(host: VmHost, request: MergeRequest, context: CommitCo
   if (!(await stillThere(host, request))) return;
   const state = await host.chainRecords.read(vmId);
   if (isRecorded(state, request)) return;
+  await requireHeld(host, request);
+  await requireUntouched(host, request);
   // Somebody reads the files by now: it goes on when they are let go of.
   if (isPinned(state, request)) throw new ChainPaused('the files of the layers are pinned');
   const applied = state.vm.process?.applied.disks.find(({ id }) => id === diskId);
@@ -294,15 +311,6 @@ const activeDisks = new Set([
   'debug',
 ]);
 
-/** The upper layer and all below it. */
-function chainDownFrom(state: ChainState, diskId: string, layerId: string): Chain | null {
-  for (const { chain } of holdersOf(state, diskId)) {
-    const at = chain.findIndex(({ id }) => id === layerId);
-    if (at >= 0) return chain.slice(at);
-  }
-  return null;
-}
-
 /** Nothing lies on the lower layer any more: it is gone, or the VM is another one. */
 function isRecorded(state: ChainState, { diskId, lower }: Pick<MergeRequest, 'diskId' | 'lower'>): boolean {
   return holdersOf(state, diskId).every(({ chain }) => chain.every((layer) => !isSameLayer(layer, lower)));
@@ -329,14 +337,13 @@ async function recordMerge(host: VmHost, request: MergeRequest): Promise<void> {
   // Recorded by a try before, or thrown away with the present that was written on it: there is nothing to seal.
   if (isRecorded(await host.chainRecords.read(vmId), request)) return;
   const seal = await sealOf(host.directory.resolveInVm(vmId, lower.path));
-  const resealed = await sealAbove(host, vmId, diskId, upper.id);
   let pinned = false;
-  await host.chainRecords.change(vmId, (state) => {
+  await changeSealed(host, request, (state) => {
     pinned = isPinned(state, request);
     // Somebody has begun to read these very files meanwhile: until they are let go of the chain is upper over lower,
     // which is right however much was copied.
-    if (pinned) return resealed(state);
-    return resealed(withChains(state, diskId, (chain) => withMerged(chain, { upper, lower }, seal)));
+    if (pinned) return state;
+    return withChains(state, diskId, (chain) => withMerged(chain, { upper, lower }, seal));
   });
   if (pinned) throw new ChainPaused('the files of the layers are pinned');
 }

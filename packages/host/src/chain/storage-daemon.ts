@@ -3,6 +3,7 @@
  * VM's own user (qemu-storage-daemon(1)). It is not detached on purpose, and ended for certain: see `endStorageDaemons`.
  */
 import { chown, mkdir, rm } from 'node:fs/promises';
+import { Turns } from '@corral/core/turns';
 import { QmpClient } from '@corral/qmp/qmp-client';
 import type { DataDirectory } from '../data-directory.ts';
 import { findProcesses } from '../process/find-process.ts';
@@ -26,11 +27,35 @@ export interface StorageDaemonOptions {
   readonly signal: AbortSignal;
 }
 
-/** Starts one; at its disposal it is gone. At most one per VM: an older one is ended first. */
+/** Merges of several disks of a VM that is off take turns. By the VM's folder. */
+const turns = new Turns();
+
+/** Starts one; at its disposal it is gone. At most one per VM: who comes meanwhile waits. */
 export async function openStorageDaemon(
   options: StorageDaemonOptions,
 ): Promise<{ readonly qmp: QmpClient } & AsyncDisposable> {
+  const { directory, vmId, signal } = options;
+  const turn = await turns.hold(directory.vm(vmId).folder, signal);
+  try {
+    const daemon = await startStorageDaemon(options);
+    return {
+      qmp: daemon.qmp,
+      [Symbol.asyncDispose]: async () => {
+        using _ = turn;
+        await daemon[Symbol.asyncDispose]();
+      },
+    };
+  } catch (cause) {
+    turn[Symbol.dispose]();
+    throw cause;
+  }
+}
+
+async function startStorageDaemon(
+  options: StorageDaemonOptions,
+): Promise<{ readonly qmp: QmpClient } & AsyncDisposable> {
   const { directory, vmId, uid } = options;
+  // One that an earlier daemon of ours left.
   await endStorageDaemons(directory, vmId);
   const { log } = directory.vm(vmId);
   const run = runFolder(directory, vmId);

@@ -13,10 +13,10 @@ import {
   type ForkOverlay,
   makeOverlays,
   planFork,
+  recordFork,
   removeOverlays,
   sealFork,
   undoFork,
-  withFork,
 } from '../chain/fork.ts';
 import type { PinRecord } from '../chain/pin-record.ts';
 import { checkpointErrors } from '../errors.ts';
@@ -148,8 +148,8 @@ function forkStep<Input>(host: VmHost, of: Of<Input>): CaptureStep<Input, 'recor
       const capture = of(input);
       const plan = result('plan-checkpoint');
       if (!capture || !plan) return null;
-      await host.chainRecords.change(capture.vmId, (state) =>
-        withPinnedFork(state, capture, plan, operationId),
+      await recordFork(host, capture.vmId, plan.overlays, (forked, before) =>
+        withPin(forked, before, capture, operationId),
       );
       return null;
     },
@@ -174,14 +174,12 @@ async function undoRecordedFork<Input>(
   host.chains.look(capture.vmId);
 }
 
-/** The pin has the id of the checkpoint, whose place it keeps until all of that is there. Pure; repeatable. */
-function withPinnedFork(
-  state: ChainState,
-  capture: Capture,
-  plan: CapturePlan,
-  operationId: string,
-): ChainState {
-  if (state.pins.some(({ id }) => id === capture.id)) return state;
+/**
+ * The pin has the id of the checkpoint, whose place it keeps until all of that is there. Its chains are those of `before`,
+ * the state without the fork. Pure; repeatable.
+ */
+function withPin(forked: ChainState, before: ChainState, capture: Capture, operationId: string): ChainState {
+  if (before.pins.some(({ id }) => id === capture.id)) return before;
   const pin: PinRecord = {
     id: capture.id,
     vmId: capture.vmId,
@@ -189,7 +187,7 @@ function withPinnedFork(
     createdAt: capture.createdAt,
     operationId,
     expiresAt: null,
-    disks: state.vm.settings.disks.map((disk) => ({
+    disks: before.vm.settings.disks.map((disk) => ({
       diskId: disk.id,
       name: disk.name,
       sizeBytes: disk.sizeBytes,
@@ -197,7 +195,6 @@ function withPinnedFork(
     })),
     doomed: [],
   };
-  const forked = withFork(state, plan.overlays);
   return { ...forked, pins: [...forked.pins, pin] };
 }
 

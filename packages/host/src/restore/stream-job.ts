@@ -33,13 +33,15 @@ export async function streamDisk(
   if (!known) {
     const graph = await qmp.execute('x-debug-query-block-graph', {}, { signal });
     if (backingOf(graph, node) === null) return finish(qmp, disk, below);
-    await qmp.execute(
-      'block-stream',
-      { 'job-id': job, device: node, 'auto-dismiss': false, 'on-error': 'report' },
-      { signal },
-    );
   }
   try {
+    if (!known) {
+      await qmp.execute(
+        'block-stream',
+        { 'job-id': job, device: node, 'auto-dismiss': false, 'on-error': 'report' },
+        { signal },
+      );
+    }
     await waitForJob(qmp, job, {
       limitMs: streamLimitMs,
       signal,

@@ -15,10 +15,10 @@ import {
   makeOverlays,
   openOverlays,
   planFork,
+  recordFork,
   sealFork,
   switchToOverlays,
   undoFork,
-  withFork,
 } from '../chain/fork.ts';
 import type { PinRecord } from '../chain/pin-record.ts';
 import { chainErrors } from '../errors.ts';
@@ -87,8 +87,8 @@ export function forkSteps(host: VmHost, action: VmAction): AnyStep<ForkInput, Fo
       name: 'record',
       run: async ({ input, result }) => {
         const { overlays } = result('make-overlays');
-        const state = await host.chainRecords.change(input.vmId, (before) =>
-          withHolders(withFork(before, overlays), overlays, input),
+        const state = await recordFork(host, input.vmId, overlays, (forked) =>
+          withHolders(forked, overlays, input),
         );
         return { settings: state.vm.settings };
       },

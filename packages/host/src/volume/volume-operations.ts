@@ -1,6 +1,7 @@
 /** Every kind of operation on volumes, made once per daemon. */
 import { defineOperation } from '@corral/operation/operation';
 import { z } from 'zod';
+import { writingTarget } from '../chain/chain-keeper.ts';
 import { removeDisksFolder } from './disks-folder.ts';
 import { reserveOf } from './space-rules.ts';
 import { volumeAdd, volumeSeize } from './take-volume.ts';
@@ -106,8 +107,8 @@ function volumeRelease(host: VolumeHost) {
   return defineOperation<z.infer<typeof ReleaseInput>, { release: null }>({
     kind: 'volume.release',
     input: (json) => ReleaseInput.parse(json),
-    // No VM that is on it may be started meanwhile.
-    target: ({ id, vms }) => [`volume/${id}`, ...vms.map((vm) => `vm/${vm}`)],
+    // No VM that is on it may be started meanwhile, and none that is off may have its files written to.
+    target: ({ id, vms }) => [`volume/${id}`, ...vms.flatMap((vm) => [`vm/${vm}`, writingTarget(vm)])],
     title: ({ name }) => `Release volume ${name}`,
     cancellable: false,
     afterCrash: 'resume',

@@ -92,6 +92,9 @@ export function checkpointApply(host: VmHost) {
           // What the abandoned present says of changes goes with its layers.
           await saveVanishing(host, input.vmId, withoutPresent, signal);
           await switchTo(host, input, operationId);
+          // Before files go that they name.
+          await rewriteSettingsFile(host, input.vmId);
+          await rewriteCheckpointFiles(host, input.vmId);
           return null;
         },
       },

@@ -10,8 +10,8 @@ import {
   forkInQemu,
   makeOverlays,
   planFork,
+  recordFork,
   sealFork,
-  withFork,
 } from '../../chain/fork.ts';
 import { planMerges } from '../../chain/layer-forest.ts';
 import { saveVanishing } from '../../tracking/save-changes.ts';
@@ -40,7 +40,8 @@ export function checkpointDelete(host: VmHost) {
   return defineOperation<CheckpointDeleteInput, Results>({
     kind: 'checkpoint.delete',
     input: (json) => Input.parse(json),
-    target: ({ vmId }) => [`vm/${vmId}`],
+    // Not while one of them is exported: its memory and UEFI variables go with it.
+    target: ({ vmId, checkpoints }) => [`vm/${vmId}`, ...checkpoints.map(({ id }) => `checkpoint/${id}`)],
     title,
     cancellable: false,
     afterCrash: 'resume',
@@ -125,7 +126,7 @@ async function freeTop(host: VmHost, vmId: string, seed: string, signal: AbortSi
   const overlays = topForks(state, seed);
   if (overlays.length === 0) return;
   await makeOverlays(host, state.vm, overlays, signal);
-  await host.chainRecords.change(vmId, (current) => withFork(current, overlays));
+  await recordFork(host, vmId, overlays);
   await forkInQemu(host, vmId, overlays, signal);
   await sealFork(host, vmId, overlays);
 }

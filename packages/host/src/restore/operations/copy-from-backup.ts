@@ -8,7 +8,7 @@ import { isCorralError } from '@corral/core/errors';
 import { defineOperation, type Progress } from '@corral/operation/operation';
 import { z } from 'zod';
 import { chainOf } from '../../chain/chain.ts';
-import { ChainPaused } from '../../chain/chain-keeper.ts';
+import { ChainPaused, writingTarget } from '../../chain/chain-keeper.ts';
 import { withChains } from '../../chain/chain-records.ts';
 import { giveUpTopSeals } from '../../chain/resting-tops.ts';
 import { openStorageDaemon } from '../../chain/storage-daemon.ts';
@@ -34,7 +34,11 @@ export function restoreCopy({ host }: Pick<RestoreHost, 'host'>) {
   return defineOperation<CopyInput, Results>({
     kind: 'restore.copy',
     input: (json) => Input.parse(json),
-    target: ({ source, vmId }) => [`copy/${vmId}`, connectionTarget(source.repositoryId)],
+    target: ({ source, vmId }) => [
+      `copy/${vmId}`,
+      { shared: writingTarget(vmId) },
+      connectionTarget(source.repositoryId),
+    ],
     title: ({ vmName }) => `Copy the disks of VM ${vmName} from its backup`,
     cancellable: false,
     afterCrash: 'resume',
