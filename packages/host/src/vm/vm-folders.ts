@@ -42,13 +42,20 @@ export async function pruneDiskFolder(diskPath: string): Promise<void> {
   if (!isAbsolute(diskPath)) return;
   const folder = dirname(diskPath);
   for (const each of [folder, dirname(folder)]) {
-    try {
-      await rmdir(each);
-    } catch (cause) {
-      const { code } = cause as NodeJS.ErrnoException;
-      if (code === 'ENOTEMPTY' || code === 'EEXIST') return;
-      if (code !== 'ENOENT') throw cause;
-    }
+    if (!(await removeIfEmpty(each))) return;
+  }
+}
+
+/** @returns whether it is gone */
+async function removeIfEmpty(folder: string): Promise<boolean> {
+  try {
+    await rmdir(folder);
+    return true;
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    if (code === 'ENOENT') return true;
+    if (code === 'ENOTEMPTY' || code === 'EEXIST') return false;
+    throw cause;
   }
 }
 
@@ -59,10 +66,29 @@ export async function pruneDiskFolder(diskPath: string): Promise<void> {
 export async function removeVmFolders({ directory, volumes }: Surroundings, id: string): Promise<void> {
   for (const folder of await volumes.foldersOf(id)) await removeWhole(folder);
   const home = await volumes.linkedHome(id);
-  // A VM that was registered in place lies in a folder of its own; those on volumes are gone by now.
-  if (home !== null && (await volumes.mayWriteTo(home))) await removeWhole(home);
+  // One that was registered in place lies in a folder of the administrator's; those on volumes are gone by now.
+  if (home !== null && (await volumes.mayWriteTo(home))) await removeParts(home);
   // Of a link only the link itself goes.
   await removeWhole(directory.vm(id).folder);
+}
+
+/** What Corral keeps in the folder of a VM (docs/formats/data-directory.md). */
+const ownParts = [
+  'vm.json',
+  'disks',
+  'boot',
+  'checkpoints',
+  'changes',
+  'log',
+  'tpm',
+  'firmware-variables.fd',
+  'saved-memory',
+];
+
+/** What else lies there stays, and the folder with it. */
+async function removeParts(folder: string): Promise<void> {
+  for (const part of ownParts) await removeWhole(join(folder, part));
+  await removeIfEmpty(folder);
 }
 
 /**
