@@ -9,8 +9,8 @@ import type { DynamicStructure, VhdStructure } from './structure.ts';
 
 const absent = 0xffff_ffff;
 const entryBytes = 4;
-/** Bitmaps that did not change and are kept. 2 MiB for blocks of 2 MiB. */
-const maxCleanBitmaps = 4096;
+/** What is kept of bitmaps that did not change: 4096 of them for blocks of 2 MiB, four for the largest that a file may claim. */
+const maxCleanBytes = 2 * 2 ** 20;
 
 interface CachedBitmap {
   readonly bytes: Buffer;
@@ -151,7 +151,7 @@ export class BlockMap {
   }
 
   #dropOldest(): void {
-    if (this.#bitmaps.size <= maxCleanBitmaps) return;
+    if (this.#bitmaps.size * this.bitmapBytes <= maxCleanBytes) return;
     for (const [block, bitmap] of this.#bitmaps) {
       if (bitmap.changed) continue;
       this.#bitmaps.delete(block);
