@@ -9,6 +9,7 @@ import { compactHistory } from '@corral/store/compact-history';
 import type { Store } from '@corral/store/store';
 import type { Logger } from 'pino';
 import type { HostParts } from './host-parts.ts';
+import { keepWatching } from './keep-watching.ts';
 
 /** So long a follower may be away and still take up where it was. */
 const historyKeptMs = 3_600_000;
@@ -23,11 +24,11 @@ export function startBackground(
 ): readonly Promise<void>[] {
   const { host } = parts;
   const work = [
-    watchSpace(host, log, stop),
-    watchLocks(parts.repositories, log, stop),
-    watchCheckpoints(host, checkpointLimits, stop),
-    watchVolumes(host.volumes, host.emit, log, stop),
-    watchOpenChanges(parts, stop),
+    keepWatching(() => watchSpace(host, log, stop), log, stop),
+    keepWatching(() => watchLocks(parts.repositories, log, stop), log, stop),
+    keepWatching(() => watchCheckpoints(host, checkpointLimits, stop), log, stop),
+    keepWatching(() => watchVolumes(host.volumes, host.emit, log, stop), log, stop),
+    keepWatching(() => watchOpenChanges(parts, stop), log, stop),
     parts.backups.planRunner.work(stop),
     compactHistory(store, {
       keepMs: historyKeptMs,

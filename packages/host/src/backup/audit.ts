@@ -88,7 +88,10 @@ export async function auditDisk(
   signal: AbortSignal,
 ): Promise<AuditResult> {
   const stored = base.disk(name);
-  const inside = clipTo(clean, Math.min(disk.info.sizeBytes, stored.sizeBytes));
+  const common = Math.min(disk.info.sizeBytes, stored.sizeBytes);
+  // A last block that is longer on one side has another id, whatever both have in common.
+  const isWhole = disk.info.sizeBytes === stored.sizeBytes;
+  const inside = clipTo(clean, isWhole ? common : Math.floor(common / blockBytes) * blockBytes);
   let auditBytes = 0;
   for (const { offset, length } of inside) {
     for (let done = 0; done < length; done += pieceBytes) {

@@ -144,7 +144,9 @@ export async function writeVmPoint(
     },
     signal,
   });
-  return { point, readInFull: disks.filter(({ changes }) => changes === null).map(({ diskId }) => diskId) };
+  const isFull = point.base === null;
+  const readInFull = disks.filter(({ changes }) => isFull || changes === null);
+  return { point, readInFull: readInFull.map(({ diskId }) => diskId) };
 }
 
 export function pinOf(state: ChainState, pinId: string): PinRecord {
@@ -203,6 +205,8 @@ async function holdIfThere(
   id: string,
   signal: AbortSignal,
 ): Promise<HeldPoint | null> {
+  // Of a point that lost data nothing is compared, as nothing is built on it.
+  if (repository.context.state.harmed.some(({ point }) => point === id)) return null;
   try {
     return await repository.holdPoint(id, signal);
   } catch (cause) {

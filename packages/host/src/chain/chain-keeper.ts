@@ -152,10 +152,12 @@ export class ChainKeeper implements AsyncDisposable {
 
   async #lookAgainAndAgain(): Promise<void> {
     while (!this.#stop.signal.aborted) {
-      for (const vm of await this.#options.vms.list()) {
-        // What hinders one VM does not end the looking after all.
-        await this.#lookOver(vm).catch((cause: unknown) => this.#tell(cause));
-      }
+      // What hinders one VM, or a store that cannot be read for a moment, does not end the looking after all.
+      const vms = await this.#options.vms.list().catch((cause: unknown) => {
+        this.#tell(cause);
+        return [];
+      });
+      for (const vm of vms) await this.#lookOver(vm).catch((cause: unknown) => this.#tell(cause));
       await delay(lookAgainMs, this.#stop.signal);
     }
   }

@@ -63,6 +63,49 @@ test('a plan that missed several runs is caught up once; what cannot begin is to
   );
 });
 
+test('a store that fails ends no schedules, and a VM that cannot begin keeps no other of its plan waiting', async (context) => {
+  context.mock.timers.enable({ apis: ['setTimeout'] });
+  const records = new PlanRecords(openMemoryStore());
+  await records.create(planOf('2026-01-01T00:00:00.000Z'));
+  const stop = new AbortController();
+  const told: string[] = [];
+  let isFull = true;
+  const list = records.list.bind(records);
+  records.list = async () => {
+    if (!isFull) return await list();
+    isFull = false;
+    setImmediate(() => context.mock.timers.tick(60_000));
+    throw new Error('database or disk is full');
+  };
+  const vms = [
+    { ...sampleVm({ name: 'bad' }), id: newId() },
+    { ...sampleVm({ name: 'web1' }), id: newId() },
+  ];
+  const host = {
+    records: { list: async () => vms.map((settings) => ({ settings })) },
+    emit: async (type: string, { name }: { name: string }, { reason }: { reason: string }) =>
+      void told.push(`${type} ${name}: ${reason}`),
+    log: { error: () => undefined },
+  };
+  const runner = new PlanRunner({
+    backups: { host, connections: { records: { find: async () => null } } } as unknown as BackupHost,
+    records,
+    service: {
+      run: async (vm: string) => {
+        if (vm === vms[0]!.id) throw new Error('EIO');
+        told.push('run web1');
+        return { id: newId() };
+      },
+    },
+    wait: async () => {
+      stop.abort(abortErrors.cancelled({ what: 'the test' }));
+      return { state: 'succeeded' };
+    },
+  } as unknown as PlanRunnerOptions);
+  await assert.rejects(runner.work(stop.signal), { code: 'core.cancelled' });
+  assert.deepEqual(told, ['vm.backup-failed bad: EIO', 'run web1']);
+});
+
 test('a name is given to one plan', async () => {
   const records = new PlanRecords(openMemoryStore());
   const plan = planOf('2026-01-01T00:00:00.000Z');

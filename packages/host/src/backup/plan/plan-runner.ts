@@ -10,7 +10,7 @@ import type { VmRecord } from '../../vm/vm-record.ts';
 import type { BackupHost } from '../backup-host.ts';
 import type { BackupService } from '../backup-service.ts';
 import type { PlanRecord, PlanRecords } from './plan-record.ts';
-import { nextRun } from './plan-schedule.ts';
+import { isDue } from './plan-schedule.ts';
 
 export interface PlanRunnerOptions {
   readonly backups: BackupHost;
@@ -35,7 +35,7 @@ export class PlanRunner {
   async work(signal: AbortSignal): Promise<void> {
     try {
       for (;;) {
-        for (const plan of await this.#options.records.list()) await this.#runIfDue(plan, signal);
+        await this.#look(signal);
         await delay(lookEveryMs, signal);
       }
     } finally {
@@ -63,16 +63,22 @@ export class PlanRunner {
     return { operations, refused };
   }
 
-  async #runIfDue(plan: PlanRecord, signal: AbortSignal): Promise<void> {
-    const now = new Date();
-    if (nextRun(plan.schedule, new Date(plan.lastRunAt ?? plan.createdAt)) > now) return;
-    if (!(await this.#options.records.noteRun(plan, now))) return;
+  /** A store that is full for a while must not end all schedules: what is due then is due at the next look. */
+  async #look(signal: AbortSignal): Promise<void> {
+    const { backups, records } = this.#options;
     try {
-      await this.run(plan, { name: `plan ${plan.name}` });
+      for (const plan of await records.list()) await this.#runIfDue(plan);
     } catch (cause) {
       signal.throwIfAborted();
-      this.#options.backups.host.log.error({ err: cause, plan: plan.name }, 'a plan failed');
+      backups.host.log.error({ err: cause }, 'looking which plans are due failed');
     }
+  }
+
+  async #runIfDue(plan: PlanRecord): Promise<void> {
+    const now = new Date();
+    if (!isDue(plan.schedule, new Date(plan.lastRunAt ?? plan.createdAt), now)) return;
+    if (!(await this.#options.records.noteRun(plan, now))) return;
+    await this.run(plan, { name: `plan ${plan.name}` });
   }
 
   /** @returns why it could not begin; then an event has told it, as it would of one that failed later */
@@ -88,11 +94,14 @@ export class PlanRunner {
     try {
       return await service.run(vm.settings.id, request, caller, plan.name);
     } catch (cause) {
-      if (!isCorralError(cause)) throw cause;
+      const { log } = backups.host;
+      // Whatever it is, the other VMs of the plan are backed up.
+      if (!isCorralError(cause)) log.error({ err: cause, plan: plan.name }, 'a backup could not begin');
+      const reason = cause instanceof Error ? cause.message : String(cause);
       const known = await backups.connections.records.find(plan.repositoryId);
       const repository = known?.name ?? plan.repositoryId;
-      await backups.host.emit('vm.backup-failed', subject(vm), { repository, reason: cause.message });
-      return cause.message;
+      await backups.host.emit('vm.backup-failed', subject(vm), { repository, reason });
+      return reason;
     }
   }
 

@@ -2,6 +2,8 @@
 import type { BackupSchedule } from '@corral/api/schemas/backup-plan';
 
 const dayMs = 86_400e3;
+/** Clocks that are put right go back by less. */
+const clockErrorMs = 3600e3;
 
 /**
  * The first run after the last one, or after the plan was made. It may lie in the past: then it was missed, and is due
@@ -13,4 +15,9 @@ export function nextRun(schedule: BackupSchedule, after: Date): Date {
   const sameDay = new Date(after);
   sameDay.setUTCHours(hours, minutes, 0, 0);
   return sameDay.getTime() > after.getTime() ? sameDay : new Date(sameDay.getTime() + dayMs);
+}
+
+/** A last run that lies far ahead was noted by a wrong clock: waiting for it could take years. */
+export function isDue(schedule: BackupSchedule, last: Date, now: Date): boolean {
+  return last.getTime() > now.getTime() + clockErrorMs || nextRun(schedule, last) <= now;
 }
