@@ -42,6 +42,11 @@ export const cliErrors = defineErrors('cli', {
     'The operation failed',
     (p) => `"${p.name}" failed; "corral operation show ${p.id}" has what is known.`,
   ),
+  'not-backed-up': error<{ failures: readonly string[]; of: number }>(
+    500,
+    'Not every VM was backed up',
+    (p) => `${p.failures.length} of ${p.of} VMs were not backed up.\n${p.failures.join('\n')}`,
+  ),
   stuck: error<{ id: string; detail: string }>(
     500,
     'The operation is stuck',

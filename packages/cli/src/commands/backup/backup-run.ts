@@ -1,8 +1,11 @@
+import { isApiProblem } from '@corral/api/api-problem';
 import type { Client } from '@corral/api/client.gen';
 import type { Backup } from '@corral/api/schemas/backup';
 import type { Operation } from '@corral/api/schemas/operation';
+import { isCorralError } from '@corral/core/errors';
 import { formatSize } from '@corral/core/units';
 import type { Context } from '../../context.ts';
+import { cliErrors } from '../../errors.ts';
 import { seeThrough } from '../../operation/run-operation.ts';
 import { print, printLine } from '../../output.ts';
 import type { CommandDefinition } from '../../tree/command-tree.ts';
@@ -11,7 +14,7 @@ import { bandwidth, consistencyOption, freezeLimit } from './backup-options.ts';
 
 export const backupRun: CommandDefinition = {
   description:
-    'Backs up VMs, running, paused, saved or off. The guest is frozen through its agent for milliseconds while its disks are forked; what changed since the last backup to the same repository is read while it goes on writing. Every backup is a full one to restore from. With -o json one VM gives a backup, several give a list.',
+    'Backs up VMs, running, paused, saved or off. The guest is frozen through its agent for milliseconds while its disks are forked; what changed since the last backup to the same repository is read while it goes on writing. Every backup is a full one to restore from. Of several VMs one that fails keeps no other waiting. With -o json one VM gives a backup, several give a list.',
   examples: [
     {
       command: 'corral backup run web1 --repository vault',
@@ -48,25 +51,78 @@ export const backupRun: CommandDefinition = {
             full: full === true,
           };
           const client = await context.client();
-          const begun: Operation[] = [];
-          for (const vm of vms) begun.push(await client.backup.run(vm, request, context.call));
-          if (!choice.wait) return printBegun(context, begun);
-          const backups: Backup[] = [];
-          for (const operation of begun) {
-            backups.push(
-              await backupOf(
-                context,
-                client,
-                await seeThrough(context, client, operation, choice),
-                repository,
-              ),
+          const failures: Failure[] = [];
+          const begun = await eachOf(
+            vms,
+            (vm) => vm,
+            failures,
+            async (vm) => ({
+              vm,
+              operation: await client.backup.run(vm, request, context.call),
+            }),
+          );
+          if (choice.wait) {
+            const backups = await eachOf(
+              begun,
+              ({ vm }) => vm,
+              failures,
+              async ({ operation }) => {
+                const ended = await seeThrough(context, client, operation, choice);
+                return await backupOf(context, client, ended, repository);
+              },
+            );
+            await printBackups(context, backups, vms.length);
+          } else {
+            await printBegun(
+              context,
+              begun.map(({ operation }) => operation),
+              vms.length,
             );
           }
-          await printBackups(context, backups);
+          throwIfAny(failures, vms.length);
         },
       );
   },
 };
+
+interface Failure {
+  readonly vm: string;
+  readonly cause: Error;
+}
+
+/** What goes wrong with one VM keeps no other from being backed up; it is told at the end. One alone ends the command. */
+async function eachOf<Item, Result>(
+  items: readonly Item[],
+  vmOf: (item: Item) => string,
+  failures: Failure[],
+  work: (item: Item) => Promise<Result>,
+): Promise<Result[]> {
+  const results: Result[] = [];
+  for (const item of items) {
+    try {
+      results.push(await work(item));
+    } catch (cause) {
+      if (!isOfOneVm(cause)) throw cause;
+      failures.push({ vm: vmOf(item), cause });
+    }
+  }
+  return results;
+}
+
+/** Not the daemon's absence, a limit of this command or a signal to it. */
+function isOfOneVm(cause: unknown): cause is Error {
+  const ends = ['cli.failed', 'cli.stuck', 'cli.cancelled'];
+  return isApiProblem(cause) || ends.some((code) => isCorralError(cause, code));
+}
+
+/** @throws what went wrong with the one VM; cli.not-backed-up where there were several */
+function throwIfAny(failures: readonly Failure[], of: number): void {
+  const [first] = failures;
+  if (!first) return;
+  if (of === 1) throw first.cause;
+  const lines = failures.map(({ vm, cause }) => `${vm}: ${cause.message}`);
+  throw cliErrors['not-backed-up']({ failures: lines, of }, { cause: first.cause });
+}
 
 async function backupOf(
   context: Context,
@@ -78,17 +134,20 @@ async function backupOf(
   return await client.backup.show(backupId, { repository }, context.call);
 }
 
-async function printBegun(context: Context, begun: readonly Operation[]): Promise<void> {
-  if (context.output === 'json') return print(context, begun.length === 1 ? begun[0] : list(begun));
+async function printBegun(context: Context, begun: readonly Operation[], asked: number): Promise<void> {
+  if (context.output === 'json') return printObjects(context, begun, asked);
   for (const { id, name } of begun) await printLine(context, `${id}  ${name}`);
 }
 
-async function printBackups(context: Context, backups: readonly Backup[]): Promise<void> {
-  if (context.output === 'json') return print(context, backups.length === 1 ? backups[0] : list(backups));
+async function printBackups(context: Context, backups: readonly Backup[], asked: number): Promise<void> {
+  if (context.output === 'json') return printObjects(context, backups, asked);
   for (const backup of backups) await printLine(context, sentence(backup));
 }
 
-const list = <T>(items: readonly T[]) => ({ items, next: null });
+async function printObjects(context: Context, objects: readonly unknown[], asked: number): Promise<void> {
+  if (asked > 1) await print(context, { items: objects, next: null });
+  else if (objects.length > 0) await print(context, objects[0]);
+}
 
 function sentence({ vm, name, base, consistency, reason, frozenMs, disks, repository }: Backup): string {
   const sum = (figure: 'readBytes' | 'storedBytes'): string =>

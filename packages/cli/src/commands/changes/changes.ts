@@ -44,6 +44,7 @@ export const changesCommand: CommandDefinition = {
         async (vm, disk, { since, reference, keep, close, consistency, freezeLimit: limitMs, ...choice }) => {
           if (close !== undefined) return closeChanges(context, vm, close, choice);
           if (since === undefined) return listChanges(context, vm);
+          if (disk !== undefined) await requireDisk(context, vm, disk);
           const request = {
             since,
             ...(reference !== undefined && { reference }),
@@ -66,6 +67,17 @@ export const changesCommand: CommandDefinition = {
   },
 };
 
+/** Before anything is held open: it would stay so for an hour. @throws cli.value */
+async function requireDisk(context: Context, vm: string, wanted: string): Promise<void> {
+  const { disks } = await (await context.client()).vm.show(vm, context.call);
+  if (disks.every(({ name }) => name !== wanted)) throw noSuchDisk(wanted, disks);
+}
+
+function noSuchDisk(text: string, disks: readonly { readonly name: string }[]): Error {
+  const expected = `It has ${disks.map(({ name }) => name).join(', ')}.`;
+  return cliErrors.value({ what: 'a disk of the VM', text, expected });
+}
+
 async function showChanges(
   context: Context,
   client: Client,
@@ -80,13 +92,7 @@ async function showChanges(
     disks.push({ ...disk, nbd, extents });
   }
   const [one] = disks;
-  if (wanted !== undefined && !one) {
-    throw cliErrors.value({
-      what: 'a disk of the VM',
-      text: wanted,
-      expected: `It has ${changes.disks.map(({ name }) => name).join(', ')}.`,
-    });
-  }
+  if (wanted !== undefined && !one) throw noSuchDisk(wanted, changes.disks);
   const { disks: _, nbd: __, ...facts } = changes;
   if (context.output === 'json') {
     return print(context, wanted === undefined ? { ...facts, disks } : { ...facts, disk: wanted, ...one });

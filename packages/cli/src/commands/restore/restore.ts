@@ -99,8 +99,23 @@ function targetOf(options: Options): Way {
           : options.name !== undefined && options.to === undefined
             ? 'A name is for a disk that goes to a VM (--to); a new VM is named by --as.'
             : null;
-  if (message !== null) throw cliErrors.usage({ message, see });
+  const problem = message ?? misplaced(options, chosen[0]!);
+  if (problem !== null) throw cliErrors.usage({ message: problem, see });
   return chosen[0]!;
+}
+
+/** Nobody is to believe that an option had an effect which it has not. */
+function misplaced(options: Options, way: Way): string | null {
+  const places: readonly [keyof Options, string, readonly Way[]][] = [
+    ['volume', '--volume is for a new VM (--as).', [asNewVm]],
+    ['newId', '--new-id is for a new VM (--as).', [asNewVm]],
+    ['instant', '--instant is for a new VM (--as).', [asNewVm]],
+    ['start', '--start is for a VM that is restored (--as, --in-place).', [asNewVm, inPlace]],
+    ['confirm', '--confirm is for --in-place.', [inPlace]],
+    ['format', '--format is for files in a directory (--to-directory).', [toDirectory]],
+  ];
+  const wrong = places.find(([option, , ways]) => options[option] !== undefined && !ways.includes(way));
+  return wrong?.[1] ?? null;
 }
 
 const sourceOf = ({ repository }: Options) => (repository === undefined ? {} : { repository });
