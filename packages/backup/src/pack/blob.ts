@@ -70,13 +70,21 @@ function isDense(node: Uint8Array): boolean {
 
 /**
  * The content, or null if it is damaged; in memory that the next call may use again. The caller compares its hash with the id.
+ *
+ * @param target where what has to be unpacked is put, more than it may have
  */
-export function decodeBlob(sealer: Sealer, offset: number, word: number, stored: Uint8Array): Buffer | null {
+export function decodeBlob(
+  sealer: Sealer,
+  offset: number,
+  word: number,
+  stored: Uint8Array,
+  target?: Buffer,
+): Buffer | null {
   const limit = plainLimit(blobKind(word));
   const overhead = sealer.encrypted ? tagBytes : 0;
   if (stored.length !== storedLength(word) || stored.length > limit + overhead) return null;
   const body = sealer.encrypted ? sealer.open(blobSection, offset, stored) : asBuffer(stored);
-  return body && isCompressed(word) ? zstd().decompress(body, limit) : body;
+  return body && isCompressed(word) ? zstd().decompress(body, limit, target) : body;
 }
 
 /** Whether `plain` is what `id` names. */

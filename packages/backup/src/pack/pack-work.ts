@@ -1,7 +1,7 @@
 /** What a worker thread does: compress, seal, prove and unpack. Plain functions over one state, testable in place. */
 import { asBuffer } from '../crypto/blake3.ts';
 import { type RepositoryKeys, uuidBytes } from '../crypto/keys.ts';
-import { openSealer } from '../crypto/sealer.ts';
+import { openSealer, type Sealer } from '../crypto/sealer.ts';
 import { blobKind, storedLength } from '../format/length-word.ts';
 import { decodeBlob, idBytes, isContentOf } from './blob.ts';
 import { builderBytes, damagedEntries, PackBuilder } from './pack-builder.ts';
@@ -30,6 +30,7 @@ export class PackWork {
   readonly #open = new Map<string, OpenPack>();
   /** Memory of packs that are stored, to build others in. */
   readonly #spare: SharedArrayBuffer[] = [];
+  #sealer: Sealer | null = null;
 
   constructor(keys: RepositoryKeys) {
     this.#keys = keys;
@@ -42,10 +43,16 @@ export class PackWork {
       case 'flush':
         return this.#flush(request);
       case 'decode':
-        return decode(this.#keys, request);
+        return decode(this.#keys, this.#sealerOf(asBuffer(request.header)), request);
       case 'prove':
         return prove(this.#keys, request);
     }
+  }
+
+  /** Reads of one pack follow each other. */
+  #sealerOf(header: Buffer): Sealer | null {
+    if (!this.#sealer?.header.equals(header)) this.#sealer = openSealer(this.#keys, 'P', header);
+    return this.#sealer;
   }
 
   takeBack(memory: SharedArrayBuffer): void {
@@ -95,22 +102,22 @@ export class PackWork {
   }
 }
 
-function decode(keys: RepositoryKeys, request: DecodeRequest): DecodeReply {
+function decode(keys: RepositoryKeys, sealer: Sealer | null, request: DecodeRequest): DecodeReply {
   const { places, ids, start } = request;
   const data = Buffer.from(request.data);
   const count = places.length / 2;
   const lengths = new Uint32Array(count);
   const out = Buffer.from(request.out);
-  const sealer = openSealer(keys, 'P', asBuffer(request.header));
   let used = 0;
   for (let at = 0; sealer && at < count; at += 1) {
     const offset = places[at * 2]!;
     const word = places[at * 2 + 1]!;
     const stored = data.subarray(offset - start, offset - start + storedLength(word));
-    const plain = decodeBlob(sealer, offset, word, stored);
+    const target = out.subarray(used);
+    const plain = decodeBlob(sealer, offset, word, stored, target);
     const id = ids.subarray(at * idBytes, (at + 1) * idBytes);
     if (!plain || !isContentOf(keys, blobKind(word), id, plain)) continue;
-    plain.copy(out, used);
+    if (plain.byteOffset !== target.byteOffset || plain.buffer !== target.buffer) plain.copy(target);
     lengths[at] = plain.length;
     used += plain.length;
   }

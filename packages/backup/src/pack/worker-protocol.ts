@@ -30,7 +30,7 @@ export interface DecodeRequest {
   readonly type: 'decode';
   readonly header: Uint8Array;
   readonly data: SharedArrayBuffer;
-  /** Where the contents go, one after the other; large enough. */
+  /** Where the contents go, one after the other; a byte larger than they may be. */
   readonly out: SharedArrayBuffer;
   /** The piece's offset in the pack. */
   readonly start: number;

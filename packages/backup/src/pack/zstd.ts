@@ -12,6 +12,7 @@ import {
   zstdCompressSync,
   zstdDecompressSync,
 } from 'node:zlib';
+import { isWholeFrame } from './zstd-frame.ts';
 
 const params = { [constants.ZSTD_c_compressionLevel]: 1 };
 /** ZSTD_COMPRESSBOUND of a block is less than this above it. */
@@ -110,18 +111,23 @@ export class Zstd {
     return zstdCompressSync(plain, { params, pledgedSrcSize: plain.length, chunkSize });
   }
 
-  /** Null if it is damaged, or unpacks to more than `limit`: a bomb stops there. */
-  decompress(packed: Uint8Array, limit: number): Buffer | null {
+  /**
+   * Null if it is damaged, or unpacks to more than `limit`: a bomb stops there.
+   *
+   * @param target where the content may be put, more than `limit` bytes
+   */
+  decompress(packed: Buffer, limit: number, target: Buffer = this.#output): Buffer | null {
     if (!this.#decompressor) return decompressOnce(packed, limit);
     // One byte more than there may be tells what is too large.
-    const length = this.#decompressor.run(packed, this.#output.subarray(0, limit + 1));
+    const length = this.#decompressor.run(packed, target.subarray(0, limit + 1));
     if (length === null) {
       // A context that failed once fails for ever.
       this.#decompressor = Context.of(createZstdDecompress());
       return null;
     }
-    this.#decompressor.reset();
-    return this.#output.subarray(0, length);
+    // After a whole frame it begins a new one by itself; a reset takes as long as a third of a block's unpacking.
+    if (!isWholeFrame(packed)) this.#decompressor.reset();
+    return target.subarray(0, length);
   }
 
   /** Whether this Node's handles do what the documented calls do. */

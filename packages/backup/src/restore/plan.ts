@@ -1,4 +1,5 @@
 /** Plans reads: blobs that lie near each other in a pack are fetched in one piece. Pure. */
+import { blockBytes } from '../format/config.ts';
 import { storedLength } from '../format/length-word.ts';
 
 export interface WantedBlob {
@@ -21,6 +22,8 @@ const gapBytes = 64 * 1024;
 /** A run is at most so long, and holds so many blobs: what it unpacks to is bounded too. */
 export const runBytes = 2 * 2 ** 20;
 export const runBlobs = 32;
+/** What a run may unpack to, and the byte more by which the last blob is known to be too large. */
+export const unpackedRunBytes = runBlobs * blockBytes + 1;
 
 /** Runs in the order of packs and offsets. The same blob wanted twice is in its run twice. */
 export function planReads(blobs: readonly WantedBlob[]): ReadRun[] {

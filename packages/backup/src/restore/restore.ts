@@ -14,7 +14,7 @@ import type { Extent, StreamReader } from '../point/stream-reader.ts';
 import { blockLength } from '../tree/geometry.ts';
 import type { BlockEntry } from '../tree/tree-walk.ts';
 import { inParallel } from './in-parallel.ts';
-import { planReads, type ReadRun, runBlobs, runBytes, type WantedBlob } from './plan.ts';
+import { planReads, type ReadRun, runBytes, unpackedRunBytes, type WantedBlob } from './plan.ts';
 import type { RestoreSink } from './restore-sink.ts';
 
 export interface RestoreOptions {
@@ -62,7 +62,7 @@ interface Slab {
 
 function newSlab(): Slab {
   const data = new SharedArrayBuffer(runBytes + 2 * blockBytes);
-  return { data, out: new SharedArrayBuffer(runBlobs * blockBytes) };
+  return { data, out: new SharedArrayBuffer(unpackedRunBytes) };
 }
 
 class Restore {
