@@ -9,7 +9,7 @@
  */
 import type { DiskLayer } from '@corral/api/schemas/vm-settings';
 import { type ChainState, holdersOf } from '../chain/chain-records.ts';
-import { layerForest } from '../chain/layer-forest.ts';
+import { type LayerNode, layerForest } from '../chain/layer-forest.ts';
 import type { EdgeRecord } from './edge-record.ts';
 
 export interface ChangeLink {
@@ -30,11 +30,24 @@ export function changeLinks(state: ChainState, diskId: string): ChangeLink[] {
     .filter((edge) => edge.diskId === diskId)
     .map((edge) => ({ from: edge.from, to: edge.to, source: { kind: 'edge', edge } }));
   const known = new Set(links.map(({ from, to }) => `${from} ${to}`));
-  for (const [id, { layer, parentId }] of layerForest(holdersOf(state, diskId))) {
-    if (parentId === null || layer.seal === null || known.has(`${parentId} ${id}`)) continue;
+  const forest = layerForest(holdersOf(state, diskId));
+  for (const [id, { layer, parentId }] of forest) {
+    if (parentId === null || !isStill(forest, id) || known.has(`${parentId} ${id}`)) continue;
     links.push({ from: parentId, to: id, source: { kind: 'layer', layer } });
   }
   return links;
+}
+
+/**
+ * Whether what the layer has allocated stays as it is. One that lies on the upper layer of a merge has no seal, since QEMU
+ * writes its header at the end of that (docs/design/0006-disk-chains.md), and nothing else.
+ */
+export function isStill(forest: ReadonlyMap<string, LayerNode>, id: string): boolean {
+  const { layer, parentId, present } = forest.get(id)!;
+  if (layer.seal !== null) return true;
+  const below = parentId === null ? null : (forest.get(parentId)?.parentId ?? null);
+  const lower = below === null ? undefined : forest.get(below)?.layer;
+  return !present && lower !== undefined && lower.seal === null && lower.point === undefined;
 }
 
 /** The way with the fewest bytes, as far as they are known; null where none leads there. */

@@ -6,9 +6,10 @@ import { derivedId } from '@corral/core/ids';
 import type { Merge } from '../chain/chain.ts';
 import type { ChainRecords, ChainState } from '../chain/chain-records.ts';
 import { diskIdsOf, holdersOf } from '../chain/chain-records.ts';
-import { layerForest, sealedAbove } from '../chain/layer-forest.ts';
+import { type LayerNode, layerForest, sealedAbove } from '../chain/layer-forest.ts';
 import type { DataDirectory } from '../data-directory.ts';
 import { removeWhole } from '../storage/whole-files.ts';
+import { isStill } from './change-links.ts';
 import type { EdgeRecord } from './edge-record.ts';
 import { readExtentsFile, writeExtentsFile } from './extents-file.ts';
 import { layerAllocation } from './layer-allocation.ts';
@@ -47,7 +48,7 @@ export async function saveChangesOf(
   signal: AbortSignal,
 ): Promise<void> {
   // The layer that the present writes to goes away as it is: no reference point can name it.
-  await save(host, vmId, diskId, layerIds, ({ upper }) => upper.seal !== null, signal);
+  await save(host, vmId, diskId, layerIds, ({ upper }, forest) => isStill(forest, upper.id), signal);
 }
 
 /**
@@ -82,13 +83,15 @@ async function save(
   vmId: string,
   diskId: string,
   layerIds: ReadonlySet<string>,
-  canRead: (pair: LayerPair) => boolean,
+  canRead: (pair: LayerPair, forest: ReadonlyMap<string, LayerNode>) => boolean,
   signal: AbortSignal,
 ): Promise<void> {
   const state = await host.chainRecords.read(vmId);
+  const forest = layerForest(holdersOf(state, diskId));
   const pairs = pairsToSave(state, diskId, pairsAbove(state, diskId, layerIds));
   const edges: EdgeRecord[] = [];
-  for (const pair of pairs.filter(canRead)) edges.push(await saveEdge(host, vmId, diskId, pair, signal));
+  for (const pair of pairs.filter((each) => canRead(each, forest)))
+    edges.push(await saveEdge(host, vmId, diskId, pair, signal));
   if (edges.length > 0) await host.chainRecords.change(vmId, (before) => withEdges(before, edges));
 }
 
