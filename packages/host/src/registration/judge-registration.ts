@@ -5,7 +5,7 @@ import type { SavedMemory } from '../vm/vm-record.ts';
 import type { Registrable } from './read-registrable.ts';
 
 export interface RegistrationFacts {
-  /** Names of bridges that are not there, of those that the VM would have. */
+  /** Names of bridges that are not there, of those that the VM or a checkpoint would have. */
   readonly missingBridges: readonly string[];
   readonly totalMemoryBytes: number;
   readonly machineTypes: ReadonlySet<string>;
@@ -44,6 +44,7 @@ export function judgeRegistration(
           `--switch ${network}=bridge:NAME, or --switch ${network}=user`,
         ),
       ),
+    ...checkpointFindings(found, request, facts),
     ...machineFindings(settings, facts),
     ...memoryFindings(found, request),
   ];
@@ -86,6 +87,26 @@ function identityFindings(
     findings.push(problem('id', 'Its folder is named after the id that it has.', '--copy as well'));
   }
   return findings;
+}
+
+/** Its networks count when it is applied: it can be taken over before they are there. */
+function checkpointFindings(
+  { checkpoints }: Registrable,
+  { switches }: VmRegister,
+  { missingBridges }: RegistrationFacts,
+): RegistrationFinding[] {
+  return checkpoints.flatMap(({ checkpoint: { name, settings } }) => {
+    const networks = new Set(switched(settings, switches).ports.map(({ network }) => network));
+    return [...networks]
+      .filter((network) => missingBridges.includes(network.replace('bridge:', '')))
+      .map((network) =>
+        note(
+          `checkpoint ${name}`,
+          `This host has no ${network.replace(':', ' ')}: applied, the VM would not start.`,
+          `--switch ${network}=bridge:NAME, or --switch ${network}=user`,
+        ),
+      );
+  });
 }
 
 function machineFindings(settings: VmSettings, facts: RegistrationFacts): RegistrationFinding[] {

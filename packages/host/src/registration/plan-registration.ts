@@ -22,13 +22,15 @@ type Rename = (vm: VmSettings) => VmSettings;
 
 export function planRegistration(found: Registrable, request: VmRegister, facts: IdFacts): RegistrationPlan {
   const identity = identityOf(found.settings, request, facts);
-  const settings = identity(switched(found.settings, request.switches));
+  // A checkpoint that is applied later must find the networks of this host, too.
+  const settled: Rename = (vm) => identity(switched(vm, request.switches));
+  const settings = settled(found.settings);
   const ids = new Set(found.checkpoints.map(({ checkpoint }) => checkpoint.id));
   const checkpoints = found.checkpoints.map(({ checkpoint }) => {
     const kept = keepsMemory(checkpoint.memory, request) ? checkpoint : withoutMemory(checkpoint);
-    const memory = kept.memory && { ...kept.memory, applied: identity(kept.memory.applied) };
+    const memory = kept.memory && { ...kept.memory, applied: settled(kept.memory.applied) };
     const parentId = ids.has(kept.parentId ?? '') ? kept.parentId : null;
-    return { ...kept, parentId, vmId: settings.id, settings: identity(kept.settings), memory };
+    return { ...kept, parentId, vmId: settings.id, settings: settled(kept.settings), memory };
   });
   const memory = found.export?.memory ?? null;
   const saved = keepsMemory(memory, request) ? memory : null;
@@ -41,7 +43,7 @@ export function planRegistration(found: Registrable, request: VmRegister, facts:
     },
     checkpoints,
     checkpointId: found.checkpoints.find(({ current }) => current)?.checkpoint.id ?? null,
-    saved: saved && { ...saved, applied: identity(switched(saved.applied, request.switches)) },
+    saved: saved && { ...saved, applied: settled(saved.applied) },
   };
 }
 

@@ -93,8 +93,10 @@ export class RegistrationService {
 
   async #facts(found: Registrable, { name, newId, switches }: VmRegister): Promise<RegistrationFacts> {
     const { host, qemu } = this.#options;
-    const { settings, directory } = found;
-    const bridges = switched(settings, switches).ports.flatMap(({ network }) => bridgeOf(network) ?? []);
+    const { settings, directory, checkpoints } = found;
+    const machines = [settings, ...checkpoints.map(({ checkpoint }) => checkpoint.settings)];
+    const ports = machines.flatMap((vm) => switched(vm, switches).ports);
+    const bridges = ports.flatMap(({ network }) => bridgeOf(network) ?? []);
     const missingBridges: string[] = [];
     for (const bridge of new Set(bridges)) {
       if (!(await interfaceExists(bridge, 'bridge'))) missingBridges.push(bridge);

@@ -66,6 +66,26 @@ test('each thing that does not fit is named with its fix', () => {
   assert.deepEqual(problems({ atHome: true }, { ...request, newId: true })[0]?.[0], 'id');
 });
 
+test('checkpoints get the networks of this host as well; what they lack is a note', () => {
+  const [file] = found.checkpoints;
+  const onLan = { ...file!.checkpoint.settings, ports: [port] };
+  const memoryOnLan = { ...memory, applied: onLan };
+  const checkpoint = { ...file!.checkpoint, settings: onLan, memory: memoryOnLan };
+  const old = { ...found, settings, checkpoints: [{ ...file!, checkpoint }] };
+  const missing = { ...facts, missingBridges: ['lan'] };
+  assert.deepEqual(
+    judgeRegistration(old, request, missing).map(({ severity, subject }) => [severity, subject]),
+    [['note', 'checkpoint one']],
+  );
+  const asked = { ...request, switches: { 'bridge:lan': 'user' } };
+  assert.deepEqual(judgeRegistration(old, asked, missing), []);
+  const [planned] = planRegistration(old, asked, ids).checkpoints;
+  assert.deepEqual(
+    [planned?.settings, planned?.memory?.applied].map((vm) => vm?.ports[0]?.network),
+    ['user', 'user'],
+  );
+});
+
 test('more memory than the host has is a note: the VM can be given less', () => {
   const [finding] = judgeRegistration(found, request, { ...facts, totalMemoryBytes: 1 });
   assert.deepEqual([finding?.severity, finding?.subject], ['note', 'memory']);

@@ -82,8 +82,8 @@ export function restoreInPlace(restores: RestoreHost) {
         name: 'delete-old',
         run: async ({ input, operationId, result }) => {
           const { oldPaths } = result('plan');
-          await deleteUnheld(host, input.vmId, oldPaths);
           await rewriteSettingsFile(host, input.vmId);
+          await deleteUnheld(host, input.vmId, oldPaths);
           await rm(stateFolder(restores, input.vmId, operationId), { recursive: true, force: true });
           const { repositoryName, pointName } = input.source;
           const data = { repository: repositoryName, point: pointName };
