@@ -69,7 +69,9 @@ export async function assembleHost(options: HostPartsOptions) {
   const { chainRecords, records, volumes } = host;
   const checkpoints = checkpointOperations(host);
   const register = vmRegister(host);
+  const { filesOf } = chainInspector(directory, chainRecords);
   const imageHost: ImageHost = {
+    filesOf,
     directory,
     records: new ImageRecords(store),
     vms: records,
@@ -78,7 +80,6 @@ export async function assembleHost(options: HostPartsOptions) {
     importDisk,
     volumes,
   };
-  const { filesOf } = chainInspector(directory, chainRecords);
   const volumeHost = { volumes, vms: records, emit, filesOf };
   const volumeKinds = volumeOperations(volumeHost);
   const repositoryKinds = repositoryOperations(repositories);

@@ -10,6 +10,8 @@ import type { DataDirectory } from '../data-directory.ts';
 import { removeWhole } from '../storage/whole-files.ts';
 import type { EmitEvent } from '../vm/vm-events.ts';
 import type { VmRecords } from '../vm/vm-record.ts';
+import { isBelow } from '../volume/placement.ts';
+import type { FilesOfVm } from '../volume/usage.ts';
 import type { Volumes } from '../volume/volumes.ts';
 import type { ImageRecord, ImageRecords } from './image-record.ts';
 
@@ -20,6 +22,8 @@ export interface ImageHost {
   readonly directory: DataDirectory;
   readonly records: ImageRecords;
   readonly vms: VmRecords;
+  /** Every layer that a VM's disks, its checkpoints and its readers hold. */
+  readonly filesOf: FilesOfVm;
   readonly emit: EmitEvent;
   readonly volumes: Volumes;
   /** Writes `vmlinuz` and `initrd` into the folder. */
@@ -166,14 +170,24 @@ function imageDelete(host: ImageHost) {
 
 /** @throws image.in-use */
 export async function requireUnused(host: ImageHost, id: string, name: string): Promise<void> {
-  const users = await usersOf(host.vms, id);
+  const users = await usersOf(host, id);
   if (users.length > 0) throw imageErrors['in-use']({ image: name, vms: users.map((vm) => vm.name) });
 }
 
-/** VMs whose disks lie on the image. Copies, of disks and of kernels alike, do not need it. */
-export async function usersOf(vms: VmRecords, imageId: string): Promise<{ id: string; name: string }[]> {
-  const records = await vms.list();
-  return records
-    .filter(({ settings }) => settings.image?.linked && settings.image.id === imageId)
-    .map(({ settings }) => ({ id: settings.id, name: settings.name }));
+/**
+ * VMs whose disks lie on the image, or whose checkpoints do: their present may have come to stand elsewhere. Copies, of disks
+ * and of kernels alike, do not need it.
+ */
+export async function usersOf(
+  { directory, vms, filesOf }: Pick<ImageHost, 'directory' | 'vms' | 'filesOf'>,
+  imageId: string,
+): Promise<{ id: string; name: string }[]> {
+  const folder = imageFolder(directory, imageId);
+  const users: { id: string; name: string }[] = [];
+  for (const vm of await vms.list()) {
+    const { id, image, name } = vm.settings;
+    const isLinked = image?.linked && image.id === imageId;
+    if (isLinked || (await filesOf(vm)).some((path) => isBelow(folder, path))) users.push({ id, name });
+  }
+  return users;
 }

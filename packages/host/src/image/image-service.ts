@@ -85,7 +85,7 @@ export class ImageService {
 
   async #view(record: ImageRecord): Promise<Image> {
     const { content, ...shown } = record;
-    const users = await usersOf(this.#host.vms, record.id);
+    const users = await usersOf(this.#host, record.id);
     return {
       ...shown,
       kind: content.kind,

@@ -2,6 +2,7 @@
 import { stat } from 'node:fs/promises';
 import type { DiskLayer } from '@corral/api/schemas/vm-settings';
 import type { VolumeFinding } from '@corral/api/schemas/volume';
+import { isCorralError } from '@corral/core/errors';
 import { type ChainRecords, type ChainState, diskIdsOf, holdersOf } from '../chain/chain-records.ts';
 import { topSeal } from '../chain/resting-tops.ts';
 import { brokenSeal } from '../chain/seal.ts';
@@ -22,7 +23,12 @@ interface HeldLayer {
 export function chainInspector(directory: DataDirectory, chains: ChainRecords): VmInspector {
   return {
     filesOf: async ({ settings: { id } }) => {
-      const state = await chains.read(id);
+      const state = await chains.read(id).catch((cause: unknown) => {
+        if (!isCorralError(cause, 'vm.not-found')) throw cause;
+        return null;
+      });
+      // Deleted meanwhile: with it went its files.
+      if (!state) return [];
       const layers = diskIdsOf(state).flatMap((disk) => holdersOf(state, disk).flatMap(({ chain }) => chain));
       const paths = new Set(layers.map(({ path }) => directory.resolveInVm(id, path)));
       return Promise.all([...paths].map((path) => realPlace(directory, path)));

@@ -10,7 +10,7 @@ import { withSealedLayers } from '../../chain/seal-layers.ts';
 import { makeCheckpointFolder, writeCheckpointFile } from '../../checkpoint/checkpoint-files.ts';
 import { checkpointKey } from '../../checkpoint/checkpoint-record.ts';
 import { makeWhole, writeWhole } from '../../storage/whole-files.ts';
-import { DiskMaking, type DiskWay, makeDisk } from '../disk-files.ts';
+import { DiskMaking, type DiskWay, makeDisk, requireFile } from '../disk-files.ts';
 import { type PlannedDisk, requireRoom } from '../disk-space.ts';
 import { KeptCheckpoint, keptRecords } from '../plan-kept-chains.ts';
 import { writeSettingsFile } from '../settings-file.ts';
@@ -61,6 +61,8 @@ export function vmCreate(host: VmHost) {
       `vm/${settings.id}`,
       `vm-name/${settings.name}`,
       ...volumes.map((id) => ({ shared: `volume/${id}` })),
+      // Until the VM is there nothing else tells that it needs the image.
+      ...(settings.image ? [{ shared: `image/${settings.image.id}` }] : []),
     ],
     title: ({ settings }) => `Create VM ${settings.name}`,
     cancellable: true,
@@ -79,6 +81,10 @@ export function vmCreate(host: VmHost) {
       {
         name: 'make-folder',
         run: async ({ input, result }) => {
+          // Nobody deletes the image from here on; it may be gone already.
+          for (const making of Object.values(input.makings)) {
+            if (making.kind === 'linked') await requireFile(input.settings.name, 'image', making.base);
+          }
           await requireRoom(host.volumes, `VM ${input.settings.name}`, plannedDisks(host, input));
           if (input.home !== null)
             await host.volumes.requireSpace(input.home, 0, `VM ${input.settings.name}`);
