@@ -1,7 +1,12 @@
 import assert from 'node:assert/strict';
+import { readdir } from 'node:fs/promises';
 import test from 'node:test';
+import { newId } from '@corral/core/ids';
+import { stepOf, withFilesHost } from '../testing/files-host.ts';
 import { sampleCheckpoint, sampleState, vmOn } from '../testing/sample-chains.ts';
-import { layerPathsOf, unheld, withDoomed } from './layer-files.ts';
+import { volumeErrors } from '../volume/errors.ts';
+import { deleteUnheld, layerPathsOf, unheld, withDoomed } from './layer-files.ts';
+import { checkpointApply } from './operations/apply-checkpoint.ts';
 import { topForks } from './operations/delete-checkpoint.ts';
 
 const processOf = (settings: ReturnType<typeof vmOn>) => ({
@@ -64,4 +69,38 @@ test('a file of a branch that goes while it is read goes with its reader', () =>
   assert.deepEqual(doomed.pins[0]?.doomed, ['disks/b.qcow2'], 'not what the present stands on');
   assert.deepEqual(withDoomed(doomed, layerPathsOf(gone)), doomed, 'a second try changes nothing');
   assert.deepEqual(unheld(doomed, layerPathsOf(gone)), ['disks/c.qcow2']);
+});
+
+test('files on a volume that another host has taken by now stay there', async () => {
+  const [here, there] = [newId(), newId()];
+  const state = sampleState(vmOn([newId()]), []);
+  const volumes = {
+    of: async (path: string) => (path.includes(there) ? {} : null),
+    standing: async () => ({ state: 'foreign' }),
+  };
+  await withFilesHost(
+    state,
+    [`${here}.qcow2`, `${there}.qcow2`],
+    async ({ host, disks }) => {
+      const paths = [here, there].map((id) => `disks/${id}.qcow2`);
+      await deleteUnheld(host, state.vm.settings.id, paths);
+      assert.deepEqual(await readdir(disks), [`${there}.qcow2`]);
+    },
+    () => ({ volumes: volumes as never }),
+  );
+});
+
+test('a checkpoint is not applied with disks on a volume that another host has by now', async () => {
+  const id = newId();
+  const state = sampleState(vmOn([newId()]), [sampleCheckpoint(id, [newId()])]);
+  const taken = volumeErrors.released({ volume: 'far', path: '/srv/far' });
+  await withFilesHost(
+    state,
+    [],
+    async ({ host }) => {
+      const input = { vmId: state.vm.settings.id, id };
+      await assert.rejects(stepOf(checkpointApply(host), 'check').run({ input }), { code: taken.code });
+    },
+    () => ({ volumes: { requireVm: () => Promise.reject(taken) } as never }),
+  );
 });

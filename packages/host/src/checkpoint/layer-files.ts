@@ -50,6 +50,15 @@ export async function deleteUnheld(
   await using _files = await host.chains.pause(vmId);
   const state = await host.chainRecords.change(vmId, (before) => withDoomed(before, paths));
   const gone = unheld(state, paths);
-  for (const path of gone) await removeWhole(host.directory.resolveInVm(vmId, path));
+  for (const path of gone) {
+    const file = host.directory.resolveInVm(vmId, path);
+    if (await isOurs(host, file)) await removeWhole(file);
+  }
   return gone;
+}
+
+/** What lies on a volume that another host has taken is not this one's to delete. */
+async function isOurs({ volumes }: VmHost, file: string): Promise<boolean> {
+  const volume = await volumes.of(file);
+  return volume === null || (await volumes.standing(volume)).state === 'held';
 }

@@ -131,6 +131,8 @@ export function checkpointApply(host: VmHost) {
   });
 }
 
+const mostLooks = 3;
+
 async function targetOf(
   host: VmHost,
   { vmId, id }: CheckpointApplyInput,
@@ -139,20 +141,36 @@ async function targetOf(
   return { vm, checkpoint: findCheckpoint(checkpoints, vm.settings.name, id) };
 }
 
-/** @throws vm.illegal-state, checkpoint.damaged */
+/** @throws vm.illegal-state, volume.foreign and the like, checkpoint.damaged */
 async function checkUsable(host: VmHost, input: CheckpointApplyInput): Promise<void> {
   const { vm, checkpoint } = await targetOf(host, input);
   requireLegal(host, vm, 'checkpoint-apply');
+  // It may have disks, on other volumes, that the present has not.
+  await host.volumes.requireVm(checkpoint.settings);
   const names = { vm: vm.settings.name, checkpoint: checkpoint.name };
-  for (const disk of checkpoint.settings.disks) {
-    for (const layer of chainOf(disk, checkpoint.seals[disk.id] ?? null)) {
-      const path = host.directory.resolveInVm(input.vmId, layer.path);
-      const reason = await brokenSeal(path, layer.seal);
-      if (reason !== null) throw checkpointErrors.damaged({ ...names, path, reason });
-    }
+  for (let look = 1; ; look += 1) {
+    const broken = await brokenLayer(host, input.vmId, (await targetOf(host, input)).checkpoint);
+    if (broken === null) break;
+    // A merge may move a state into another file between the record and the look, seldom twice.
+    if (look === mostLooks) throw checkpointErrors.damaged({ ...names, ...broken });
   }
   const { memory } = checkpointPaths(host.directory, input.vmId, input.id);
   if (checkpoint.memory) await requireMemoryFile(checkpoint.memory, memory, names);
+}
+
+async function brokenLayer(
+  { directory }: VmHost,
+  vmId: string,
+  { seals, settings }: CheckpointRecord,
+): Promise<{ readonly path: string; readonly reason: string } | null> {
+  for (const disk of settings.disks) {
+    for (const layer of chainOf(disk, seals[disk.id] ?? null)) {
+      const path = directory.resolveInVm(vmId, layer.path);
+      const reason = await brokenSeal(path, layer.seal);
+      if (reason !== null) return { path, reason };
+    }
+  }
+  return null;
 }
 
 /** Files first: the record is what makes them count. */
