@@ -7,10 +7,9 @@ import { isCorralError } from '@corral/core/errors';
 import type { Disk, Range } from '@corral/disk/disk';
 import type { ChainState } from '../chain/chain-records.ts';
 import type { PinRecord } from '../chain/pin-record.ts';
-import { changesBetween, linkReader } from '../tracking/changes-between.ts';
+import { knownChanges } from '../tracking/changes-between.ts';
 import type { ForkOutput } from '../tracking/fork-steps.ts';
 import { bytesOf } from '../tracking/ranges.ts';
-import type { ReferenceRecord } from '../tracking/reference-record.ts';
 import { auditDisk, cleanPart, planAudit } from './audit.ts';
 import { AuditRecords } from './audit-records.ts';
 import type { BackupHost } from './backup-host.ts';
@@ -102,8 +101,11 @@ export async function writeVmPoint(
   const reference = backupReference(state, task.repositoryId);
   const disks: OpenDisk[] = [];
   for (const each of pin.disks) {
-    const { diskId, name, sizeBytes } = each;
-    const changes = task.full.has(diskId) ? null : await changesOf(backups, task, diskId, reference);
+    const { chain, diskId, name, sizeBytes } = each;
+    const from = reference?.disks.find((disk) => disk.diskId === diskId);
+    const to = { stateId: chain[0]!.id, sizeBytes };
+    const isKnown = from && !task.full.has(diskId);
+    const changes = isKnown ? await knownChanges(host, { vmId, diskId, from, to }, signal) : null;
     const disk = opened.use(await openPinned(backups, vmId, task.pinId, diskId, signal));
     disks.push({ diskId, name, sizeBytes, disk, changes });
   }
@@ -154,31 +156,6 @@ export function pinOf(state: ChainState, pinId: string): PinRecord {
   // Its operation alone lets go of it.
   if (!pin) throw new Error(`the pin ${pinId} of VM ${state.vm.settings.name} is gone`);
   return pin;
-}
-
-/** Where a merge ends meanwhile, a layer that said what changed is gone, and its edge says it. */
-async function changesOf(
-  backups: BackupHost,
-  task: PointTask,
-  diskId: string,
-  reference: ReferenceRecord | null,
-): Promise<Range[] | null> {
-  const from = reference?.disks.find((disk) => disk.diskId === diskId);
-  if (!from) return null;
-  for (let attempt = 1; ; attempt += 1) {
-    const state = await backups.host.chainRecords.read(task.vmId);
-    const { chain, sizeBytes } = pinOf(state, task.pinId).disks.find((disk) => disk.diskId === diskId)!;
-    const to = { stateId: chain[0]!.id, sizeBytes };
-    try {
-      return await changesBetween(state, diskId, from, to, linkReader(backups.host, task.vmId, task.signal));
-    } catch (cause) {
-      if (isCorralError(cause, 'disk.not-found') && attempt < mostAttempts) continue;
-      // Then nobody knows what changed: the disk is read.
-      if (!isCorralError(cause, 'tracking.extents-damaged')) throw cause;
-      backups.host.log.warn({ err: cause, vm: task.vmName }, 'a disk is read in full');
-      return null;
-    }
-  }
 }
 
 /** Where a merge that was under way at the fork ends meanwhile, the record has another chain of the same content. */

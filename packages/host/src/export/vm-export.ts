@@ -20,7 +20,7 @@ import { type ExportedDisk, exportFlat } from '../checkpoint/export-disks.ts';
 import { checkpointErrors } from '../errors.ts';
 import { type ExportFile, exportFileName } from '../registration/export-file.ts';
 import { removeWhole, writeWhole } from '../storage/whole-files.ts';
-import { changesBetween, linkReader } from '../tracking/changes-between.ts';
+import { knownChanges } from '../tracking/changes-between.ts';
 import { trackingErrors } from '../tracking/errors.ts';
 import type { ForkOutput } from '../tracking/fork-steps.ts';
 import { releasePin } from '../tracking/release-pin.ts';
@@ -208,8 +208,7 @@ async function copyDisk(
   }
   const from = since?.disks.find((each) => each.diskId === diskId);
   const to = { stateId: chain[0]!.id, sizeBytes };
-  const read = linkReader(host, input.vmId, signal);
-  const changes = from ? await changesBetween(state, diskId, from, to, read) : null;
+  const changes = from ? await knownChanges(host, { vmId: input.vmId, diskId, from, to }, signal) : null;
   const options = { folder: input.directory, signal, progress };
   const source = { vmId: input.vmId, disk, chain };
   if (!from || !changes)

@@ -1,6 +1,8 @@
 /** What changed between two states of a disk: never less than that. */
+import { isCorralError } from '@corral/core/errors';
 import type { Range } from '@corral/disk/disk';
 import type { ChainState } from '../chain/chain-records.ts';
+import type { VmHost } from '../vm/vm-host.ts';
 import { type ChangeLink, changeLinks, pathBetween } from './change-links.ts';
 import { readExtentsFile } from './extents-file.ts';
 import { layerAllocation } from './layer-allocation.ts';
@@ -33,12 +35,34 @@ export async function changesBetween(
   return clipTo(unionOf([...ranges, growth]), to.sizeBytes);
 }
 
-/** Reads links from the files that a VM has. */
-export function linkReader(
-  host: Pick<TrackingHost, 'directory'>,
-  vmId: string,
+const mostAttempts = 5;
+
+/**
+ * The same by what the VM's records and files say now. Where a merge ends meanwhile, a layer that said what changed is gone,
+ * and its edge says it. A damaged edge says nothing (docs/formats/changes.md): null.
+ */
+export async function knownChanges(
+  host: TrackingHost & Pick<VmHost, 'log'>,
+  { vmId, diskId, from, to }: { vmId: string; diskId: string; from: DiskState; to: DiskState },
   signal: AbortSignal,
-): ReadLink {
+): Promise<Range[] | null> {
+  for (let attempt = 1; ; attempt += 1) {
+    const state = await host.chainRecords.read(vmId);
+    try {
+      return await changesBetween(state, diskId, from, to, linkReader(host, vmId, signal));
+    } catch (cause) {
+      const isDamaged = isCorralError(cause, 'tracking.extents-damaged');
+      if (!isDamaged && !isCorralError(cause, 'disk.not-found')) throw cause;
+      if (attempt < mostAttempts) continue;
+      if (!isDamaged) throw cause;
+      host.log.warn({ err: cause, vm: state.vm.settings.name }, 'what changed of a disk is not known');
+      return null;
+    }
+  }
+}
+
+/** Reads links from the files that a VM has. */
+function linkReader(host: Pick<TrackingHost, 'directory'>, vmId: string, signal: AbortSignal): ReadLink {
   return ({ source }) =>
     source.kind === 'edge'
       ? readExtentsFile(host.directory.resolveInVm(vmId, source.edge.path), source.edge)

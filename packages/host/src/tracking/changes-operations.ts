@@ -13,7 +13,7 @@ import type { Forks } from '../backup/backup-host.ts';
 import type { ChainState } from '../chain/chain-records.ts';
 import type { PinRecord } from '../chain/pin-record.ts';
 import type { VmHost } from '../vm/vm-host.ts';
-import { changesBetween, linkReader } from './changes-between.ts';
+import { knownChanges } from './changes-between.ts';
 import type { ChangesRecord, ChangesRecords } from './changes-record.ts';
 import { endChangesServer, serveChanges } from './changes-server.ts';
 import { trackingErrors } from './errors.ts';
@@ -84,7 +84,7 @@ export function changesOpen(changes: ChangesHost) {
           }
           const disks: ListedDisk[] = [];
           for (const disk of pinOf(state, input.id)?.disks ?? []) {
-            disks.push(await listDisk(host, state, input, disk, since, signal));
+            disks.push(await listDisk(host, input, disk, since, signal));
           }
           return {
             since: since && { id: since.id, name: since.name, createdAt: since.createdAt },
@@ -206,7 +206,6 @@ async function removeLists(host: VmHost, vmId: string, id: string): Promise<void
 
 async function listDisk(
   host: VmHost,
-  state: ChainState,
   { id, vmId }: ChangesOpenInput,
   { diskId, name, sizeBytes, chain }: PinRecord['disks'][number],
   since: ReferenceRecord | null,
@@ -214,7 +213,7 @@ async function listDisk(
 ): Promise<ListedDisk> {
   const from = since?.disks.find((disk) => disk.diskId === diskId);
   const to = { stateId: chain[0]!.id, sizeBytes };
-  const known = from ? await changesBetween(state, diskId, from, to, linkReader(host, vmId, signal)) : null;
+  const known = from ? await knownChanges(host, { vmId, diskId, from, to }, signal) : null;
   const ranges = known ?? [{ offset: 0, length: sizeBytes }];
   const path = `${folderOf(id)}/${diskId}.extents`;
   const states = { from: from?.stateId ?? to.stateId, to: to.stateId };

@@ -2,7 +2,9 @@
  * Writes down what changed between two states before a merge, or a deletion, makes it unreadable. Repeatable: what
  * is recorded is not read again, since a merge may have begun to write to the file that said it.
  */
+import { isCorralError } from '@corral/core/errors';
 import { derivedId } from '@corral/core/ids';
+import type { Range } from '@corral/disk/disk';
 import type { Merge } from '../chain/chain.ts';
 import type { ChainRecords, ChainState } from '../chain/chain-records.ts';
 import { diskIdsOf, holdersOf } from '../chain/chain-records.ts';
@@ -138,10 +140,14 @@ export async function tidyEdges(host: TrackingHost, vmId: string, signal: AbortS
       .find((found) => found !== null);
     if (!pair) return;
     const [lower, upper] = pair;
-    const ranges = unionOf([
-      ...(await readExtentsFile(host.directory.resolveInVm(vmId, lower.path), lower)),
-      ...(await readExtentsFile(host.directory.resolveInVm(vmId, upper.path), upper)),
-    ]);
+    const [below, above] = [await rangesOf(host, vmId, lower), await rangesOf(host, vmId, upper)];
+    const damaged = [below === null ? [lower.id] : [], above === null ? [upper.id] : []].flat();
+    if (!below || !above) {
+      // It says nothing any more: what changed across it is not known, and whoever asks reads the whole disk.
+      await forget(host, vmId, ({ edges }) => edges.filter(({ id }) => !damaged.includes(id)));
+      continue;
+    }
+    const ranges = unionOf([...below, ...above]);
     const ends = [lower.from, lower.to, upper.from, upper.to];
     const [from, to] = ends.filter((id) => ends.filter((other) => other === id).length === 1);
     const joined = await writeEdge(host, vmId, { diskId: lower.diskId, from: from!, to: to!, ranges });
@@ -149,6 +155,16 @@ export async function tidyEdges(host: TrackingHost, vmId: string, signal: AbortS
       ...edges.filter(({ id }) => id !== lower.id && id !== upper.id && id !== joined.id),
       joined,
     ]);
+  }
+}
+
+/** Null: its file is damaged. */
+async function rangesOf(host: TrackingHost, vmId: string, edge: EdgeRecord): Promise<Range[] | null> {
+  try {
+    return await readExtentsFile(host.directory.resolveInVm(vmId, edge.path), edge);
+  } catch (cause) {
+    if (isCorralError(cause, 'tracking.extents-damaged')) return null;
+    throw cause;
   }
 }
 
