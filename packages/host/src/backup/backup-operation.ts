@@ -249,13 +249,30 @@ function neverMade(cause: unknown): void {
   if (!isCorralError(cause, 'repository.point-not-found')) throw cause;
 }
 
-async function finish(
+/** Repeatable; also when the VM was deleted as soon as its pin was gone: with it all of this went. */
+async function finish(backups: BackupHost, context: StepContext<BackupInput, Results>): Promise<void> {
+  try {
+    await keepReference(backups, context);
+  } catch (cause) {
+    if (!isCorralError(cause, 'vm.not-found')) throw cause;
+  }
+  const { consistency, reason } = context.result('fork');
+  const { name, repositoryName, vmId, vmName } = context.input;
+  await backups.host.emit(
+    'vm.backed-up',
+    { kind: 'vm', id: vmId, name: vmName },
+    { repository: repositoryName, point: name, consistency, reason },
+  );
+}
+
+/** The next backup counts from this one. @throws vm.not-found */
+async function keepReference(
   { host, connections, store }: BackupHost,
   { input, operationId, result, signal }: StepContext<BackupInput, Results>,
 ): Promise<void> {
   const { pointId: id, readInFull, tracked } = result('write');
   const { repositoryId } = await connections.records.get(input.repositoryId);
-  const { consistency, reason, forkedAt } = result('fork');
+  const { forkedAt } = result('fork');
   const audits = new AuditRecords(store);
   for (const diskId of readInFull)
     await audits.write(input.vmId, repositoryId, diskId, provedRecord(forkedAt));
@@ -269,9 +286,4 @@ async function finish(
   await releasePin(host, input.vmId, pinId(operationId), signal);
   await tidyEdges(host, input.vmId, signal);
   host.chains.look(input.vmId);
-  await host.emit(
-    'vm.backed-up',
-    { kind: 'vm', id: input.vmId, name: input.vmName },
-    { repository: input.repositoryName, point: input.name, consistency, reason },
-  );
 }

@@ -44,7 +44,7 @@ export const trackingErrors = defineErrors('tracking', {
     409,
     'The VM is being read',
     (p) =>
-      `VM "${p.vm}" cannot be deleted while its disks are read by ${p.readers.join(', ')}. Wait for it, cancel its operation, or close it ("corral changes close").`,
+      `The disks of VM "${p.vm}" must stay as they are while they are read by ${p.readers.join(', ')}. Wait for it, cancel its operation, or close it ("corral changes close").`,
   ),
   'being-restored': error<{ vm: string; disk: string }>(
     409,

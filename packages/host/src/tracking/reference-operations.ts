@@ -1,4 +1,5 @@
 /** reference.create and reference.delete. */
+import { isCorralError } from '@corral/core/errors';
 import { defineOperation } from '@corral/operation/operation';
 import { z } from 'zod';
 import { subject } from '../vm/vm-events.ts';
@@ -79,8 +80,13 @@ export function referenceDelete(host: VmHost) {
       {
         name: 'tidy',
         run: async ({ input, signal }) => {
-          await tidyEdges(host, input.vmId, signal);
-          host.chains.look(input.vmId);
+          try {
+            await tidyEdges(host, input.vmId, signal);
+            host.chains.look(input.vmId);
+          } catch (cause) {
+            // With the VM its edges went.
+            if (!isCorralError(cause, 'vm.not-found')) throw cause;
+          }
           return null;
         },
       },

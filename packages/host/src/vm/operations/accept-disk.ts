@@ -11,6 +11,7 @@ import { type ChainState, holdersOf, withChains } from '../../chain/chain-record
 import { lookAtTops } from '../../chain/resting-tops.ts';
 import { brokenSeal, sealOf } from '../../chain/seal.ts';
 import { chainErrors, vmErrors } from '../../errors.ts';
+import { requireUnpinned } from '../../tracking/require-unpinned.ts';
 import { tidyEdges } from '../../tracking/save-changes.ts';
 import { subject } from '../vm-events.ts';
 import { requireLegal, rewriteSettingsFile, type VmHost } from '../vm-host.ts';
@@ -46,6 +47,8 @@ export function vmDiskAccept(host: VmHost) {
           await using _files = await host.chains.pause(input.id);
           const state = await host.chainRecords.read(input.id);
           const disk = requireDisk(host, input, state.vm);
+          // A backup under way would end in a reference point that says nothing of what was edited.
+          await requireUnpinned(host, state.vm);
           await sealsOfFiles(host, input, state);
           return { sizeBytes: await sizeOfTop(host, input.id, disk, signal) };
         },
