@@ -40,10 +40,10 @@ const longest = [
 
 const isTest = (path: string): boolean => /\.test\.(ts|mjs)$/.test(path);
 
-/**
- * As many files run beside each other as there are processors: a guest that nobody accelerates takes one whole. Crash
- * tests wait, for a disk or a process that starts or ends, more than they compute.
- */
+/** Tiers whose tests wait, for a disk, a process that starts or ends, or what a guest does next, while they compute nothing. */
+const waiting: ReadonlySet<string> = new Set(['backup', 'crash', 'guest']);
+
+/** As many files run beside each other as there are processors, and one more where that leaves them idle. */
 function tier(name: string, files: readonly string[]): Tier {
   // What is sampled otherwise is whole then: the story of backups takes half an hour on a busy machine.
   const longer = process.env['CORRAL_TEST_ALL'] === '1' ? 6 : 1;
@@ -51,7 +51,7 @@ function tier(name: string, files: readonly string[]): Tier {
   const tests = files.filter(isTest).toSorted();
   const first = longest.filter((path) => tests.includes(path));
   const inOrder = [...first, ...tests.filter((path) => !first.includes(path))];
-  const concurrency = availableParallelism() + (name === 'crash' ? 1 : 0);
+  const concurrency = availableParallelism() + (waiting.has(name) ? 1 : 0);
   return { name, files: inOrder, concurrency, fileLimitMs };
 }
 
