@@ -40,6 +40,27 @@ for (const [what, upper] of [
   });
 }
 
+test('a second merge of the same VM waits for the first, and can be called off while it does', {
+  skip,
+}, async () => {
+  await using made = await makeChain();
+  const { directory, vmId, chain } = made;
+  const signal = AbortSignal.timeout(60_000);
+  const options = { directory, vmId, uid: null, chain, signal };
+  const first = await openStorageDaemon(options);
+  const second = openStorageDaemon(options);
+  const calledOff = new AbortController();
+  const third = openStorageDaemon({ ...options, signal: calledOff.signal });
+  calledOff.abort(new Error('called off'));
+  await assert.rejects(third, /called off/);
+  // Whoever had ended it would have done so by now: it begins with that.
+  assert.equal((await first.qmp.execute('query-jobs')).length, 0);
+  assert.equal((await findStorageDaemons(directory, vmId)).length, 1);
+  await first[Symbol.asyncDispose]();
+  await using daemon = await second;
+  assert.equal((await daemon.qmp.execute('query-jobs')).length, 0);
+});
+
 test('what was merged into a layer that was written to before is in its file, whenever QEMU dies', {
   skip,
 }, async () => {

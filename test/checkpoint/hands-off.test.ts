@@ -7,7 +7,7 @@ import { describe, it } from 'node:test';
 import type { Client } from '@corral/api/client.gen';
 import { resizeDisk } from '@corral/disk/verbs/resize-disk';
 import { CheckpointFile } from '@corral/host/checkpoint/checkpoint-files';
-import { ended, succeeded } from '../support/operations.ts';
+import { ended, eventually, succeeded } from '../support/operations.ts';
 import { TestHost } from '../support/test-host.ts';
 
 const MiB = 2 ** 20;
@@ -101,6 +101,28 @@ describe('a layer that was touched from outside', () => {
     await succeeded(client, client.vm.start('a'));
     await succeeded(client, client.vm.stop('a'));
     assert.deepEqual(await findings(client), []);
+  });
+
+  it('is named by the merge that needs it, too, and stays what the VM is refused for', async () => {
+    await using host = await TestHost.start();
+    const { client } = host;
+    const disks = [{ name: 'data', sizeBytes: 16 * MiB }];
+    await succeeded(client, client.vm.create({ name: 'a', memoryBytes: 64 * MiB, disks }));
+    const folder = join(host.data, 'vms', (await client.vm.show('a')).id);
+    for (const name of ['one', 'two']) await succeeded(client, client.checkpoint.create('a', { name }));
+    const one = await layerOf(client, folder, 'one');
+    await utimes(one, new Date(), new Date());
+    await succeeded(client, client.checkpoint.delete('a', 'one'));
+    const merges = await eventually(
+      'the merge is refused',
+      async () => (await client.operation.list({})).items.filter(({ kind }) => kind === 'vm.merge'),
+      ([merge]) => merge !== undefined && merge.finishedAt !== null,
+    );
+    assert.equal(merges[0]!.error?.code, 'chain.layer-touched');
+    assert.ok(merges[0]!.error.detail?.includes(one));
+    await startFailsWith(client, 'chain.layer-touched', one);
+    await succeeded(client, client.vm.disk.accept('a', 'data'));
+    await succeeded(client, client.vm.start('a'));
   });
 
   it('has its new size when somebody resized it, and is not accepted when it is no disk', async () => {

@@ -140,6 +140,12 @@ export const diskErrors = defineErrors('disk', {
     (p) =>
       `${p.path} is the parent of ${p.children.join(', ')}, which would lose what they rest on. Merge or remove them first.`,
   ),
+  'in-use': error<{ path: string }>(
+    409,
+    'The disk is in use',
+    (p) =>
+      `${p.path} is open in a QEMU: what is changed beneath it is lost, or damages the disk. Stop its VM first, or let the daemon do it ("corral vm disk").`,
+  ),
   'not-differencing': error<{ path: string }>(
     409,
     'The disk has no parent',

@@ -3,6 +3,7 @@ import { isCorralError } from '@corral/core/errors';
 import { walkChain } from '../chain.ts';
 import type { CheckOptions, CheckReport } from '../disk.ts';
 import { driverOf, probeFormat } from '../drivers.ts';
+import { requireNotInUse } from '../in-use.ts';
 import type { ChainOf } from './inspect-disk.ts';
 
 export interface CheckDiskOptions extends CheckOptions, ChainOf {}
@@ -12,8 +13,9 @@ export interface CheckDiskReport extends CheckReport {
   readonly chainProblem?: { readonly code: string; readonly message: string };
 }
 
-/** Checks, and with `repair` repairs, the file itself; parents are opened, but not checked. */
+/** Checks, and with `repair` repairs, the file itself; parents are opened, but not checked. @throws disk.in-use for a repair */
 export async function checkDisk(path: string, options: CheckDiskOptions = {}): Promise<CheckDiskReport> {
+  if (options.repair) await requireNotInUse(path);
   const format = options.format ?? (await probeFormat(path, options));
   const report = await driverOf(format).check(path, options);
   const chainProblem = await chainProblemOf(path, { ...options, format });

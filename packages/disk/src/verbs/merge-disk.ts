@@ -14,6 +14,7 @@ import type { Disk, ProgressOptions } from '../disk.ts';
 import { driverOf, openLayer } from '../drivers.ts';
 import { diskErrors } from '../errors.ts';
 import { findChildren } from '../find-children.ts';
+import { requireNotInUse } from '../in-use.ts';
 import { forgetMerge, recordMerge } from '../merge-record.ts';
 import { syncFolder } from '../sync.ts';
 import { freeBytes } from '../volume-limits.ts';
@@ -25,11 +26,13 @@ export interface MergeReport extends CopyReport {
 }
 
 /**
- * @throws disk.not-differencing; disk.in-use-as-parent if other disks beside it rest on the parent, or one on the
+ * @throws disk.not-differencing; disk.in-use; disk.in-use-as-parent if other disks beside it rest on the parent, or one on the
  * child; disk.parent-mismatch if the parent is longer; disk.no-space; what opening the chain throws
  */
 export async function mergeDisk(path: string, options: ChainOf & ProgressOptions = {}): Promise<MergeReport> {
   const { child, parent } = await pairOf(path, options);
+  await requireNotInUse(child.path);
+  await requireNotInUse(parent.path);
   await assertNothingElseRests(child, parent, options);
   await using source = await openLayer(child.path, { readOnly: true, format: child.disk.info.format });
   await growParent(source, child, parent, options);

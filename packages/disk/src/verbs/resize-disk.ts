@@ -4,6 +4,7 @@ import type { CompactReport, ProgressOptions, ResizeOptions } from '../disk.ts';
 import { driverOf, probeFormat } from '../drivers.ts';
 import { diskErrors } from '../errors.ts';
 import { findChildren } from '../find-children.ts';
+import { requireNotInUse } from '../in-use.ts';
 import type { ChainOf } from './inspect-disk.ts';
 
 export interface ResizeReport {
@@ -11,12 +12,13 @@ export interface ResizeReport {
   readonly sizeBytes: number;
 }
 
-/** @throws disk.shrink-refused without `shrink`; disk.in-use-as-parent; what the format refuses */
+/** @throws disk.shrink-refused without `shrink`; disk.in-use; disk.in-use-as-parent; what the format refuses */
 export async function resizeDisk(
   path: string,
   sizeBytes: number,
   options: ChainOf & Omit<ResizeOptions, 'parentBytes'> = {},
 ): Promise<ResizeReport> {
+  await requireNotInUse(path);
   const format = options.format ?? (await probeFormat(path, options));
   const { before, parentBytes } = await sizes(path, { ...options, format });
   // What shows through them would be cut off or moved, or their links no longer hold.
@@ -36,11 +38,12 @@ async function sizes(
   return { before: disk.info.sizeBytes, parentBytes: parents.length > 0 ? Math.max(...parents) : undefined };
 }
 
-/** The content stays; zeros, gaps and unused blocks go back to the volume. */
+/** The content stays; zeros, gaps and unused blocks go back to the volume. @throws disk.in-use */
 export async function compactDisk(
   path: string,
   options: ChainOf & ProgressOptions = {},
 ): Promise<CompactReport> {
+  await requireNotInUse(path);
   const format = options.format ?? (await probeFormat(path, options));
   return await driverOf(format).compact(path, options);
 }
