@@ -6,7 +6,10 @@ import type { DynamicStructure, VhdStructure } from './structure.ts';
 
 it('bitmaps are kept by their size, not by their number: a file may claim blocks of 2 GiB', async () => {
   let reads = 0;
-  const file = { readExact: async () => void (reads += 1) } as unknown as BlockFile;
+  const readExact = async (): Promise<void> => {
+    reads += 1;
+  };
+  const file = { readExact } as unknown as BlockFile;
   const bitmapBytes = 2 ** 19;
   const dynamic = { header: { blockBytes: 2 ** 31 }, blocks: 64, bitmapBytes } as unknown as DynamicStructure;
   const map = new BlockMap(file, { sizeBytes: 2 ** 37 } as VhdStructure, dynamic);
