@@ -39,6 +39,7 @@ export const checkpointScenarios: Readonly<Record<string, QemuScenario>> = {
   'applying a checkpoint': ofKind('checkpoint.apply'),
   'deleting a checkpoint': ofKind('checkpoint.delete'),
   'a merge': ofKind('vm.merge'),
+  'an export of a checkpoint': ofKind('checkpoint.export'),
 };
 
 export const backupScenarios: Readonly<Record<string, QemuScenario>> = {

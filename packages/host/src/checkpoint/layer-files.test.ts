@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import test from 'node:test';
 import { newId } from '@corral/core/ids';
 import { stepOf, withFilesHost } from '../testing/files-host.ts';
@@ -8,6 +9,7 @@ import { volumeErrors } from '../volume/errors.ts';
 import { deleteUnheld, layerPathsOf, unheld, withDoomed } from './layer-files.ts';
 import { checkpointApply } from './operations/apply-checkpoint.ts';
 import { topForks } from './operations/delete-checkpoint.ts';
+import { checkpointExport } from './operations/export-checkpoint.ts';
 
 const processOf = (settings: ReturnType<typeof vmOn>) => ({
   pid: 1,
@@ -88,6 +90,19 @@ test('files on a volume that another host has taken by now stay there', async ()
     },
     () => ({ volumes: volumes as never }),
   );
+});
+
+test('a checkpoint of which a layer was edited is not exported', async () => {
+  const [id, layer] = [newId(), newId()];
+  // The seals of the samples are those of no file.
+  const state = sampleState(vmOn([newId()]), [sampleCheckpoint(id, [layer])]);
+  await withFilesHost(state, [`${layer}.qcow2`], async ({ host, disks }) => {
+    const input = { vmId: state.vm.settings.id, vmName: 'a', id, name: id, directory: join(disks, 'export') };
+    await assert.rejects(stepOf(checkpointExport(host), 'pin').run({ input, operationId: newId() }), {
+      code: 'checkpoint.damaged',
+      message: new RegExp(layer),
+    });
+  });
 });
 
 test('a checkpoint is not applied with disks on a volume that another host has by now', async () => {

@@ -4,10 +4,7 @@
  */
 import { defineOperation } from '@corral/operation/operation';
 import { z } from 'zod';
-import { chainOf } from '../../chain/chain.ts';
 import { makeOverlays, removeOverlays } from '../../chain/fork.ts';
-import { brokenSeal } from '../../chain/seal.ts';
-import { checkpointErrors } from '../../errors.ts';
 import { removeWhole } from '../../storage/whole-files.ts';
 import { saveVanishing, withoutPresent } from '../../tracking/save-changes.ts';
 import { subject } from '../../vm/vm-events.ts';
@@ -21,6 +18,7 @@ import type { CheckpointRecord } from '../checkpoint-record.ts';
 import { findCheckpoint } from '../checkpoint-tree.ts';
 import { deleteUnheld, layerPathsOf } from '../layer-files.ts';
 import { restoreMachineState } from '../machine-state.ts';
+import { requireSoundLayers } from '../sound-layers.ts';
 
 const Input = z.strictObject({
   vmId: z.string(),
@@ -131,8 +129,6 @@ export function checkpointApply(host: VmHost) {
   });
 }
 
-const mostLooks = 3;
-
 async function targetOf(
   host: VmHost,
   { vmId, id }: CheckpointApplyInput,
@@ -147,30 +143,10 @@ async function checkUsable(host: VmHost, input: CheckpointApplyInput): Promise<v
   requireLegal(host, vm, 'checkpoint-apply');
   // It may have disks, on other volumes, that the present has not.
   await host.volumes.requireVm(checkpoint.settings);
+  await requireSoundLayers(host, input.vmId, input.id);
   const names = { vm: vm.settings.name, checkpoint: checkpoint.name };
-  for (let look = 1; ; look += 1) {
-    const broken = await brokenLayer(host, input.vmId, (await targetOf(host, input)).checkpoint);
-    if (broken === null) break;
-    // A merge may move a state into another file between the record and the look, seldom twice.
-    if (look === mostLooks) throw checkpointErrors.damaged({ ...names, ...broken });
-  }
   const { memory } = checkpointPaths(host.directory, input.vmId, input.id);
   if (checkpoint.memory) await requireMemoryFile(checkpoint.memory, memory, names);
-}
-
-async function brokenLayer(
-  { directory }: VmHost,
-  vmId: string,
-  { seals, settings }: CheckpointRecord,
-): Promise<{ readonly path: string; readonly reason: string } | null> {
-  for (const disk of settings.disks) {
-    for (const layer of chainOf(disk, seals[disk.id] ?? null)) {
-      const path = directory.resolveInVm(vmId, layer.path);
-      const reason = await brokenSeal(path, layer.seal);
-      if (reason !== null) return { path, reason };
-    }
-  }
-  return null;
 }
 
 /** Files first: the record is what makes them count. */

@@ -21,6 +21,7 @@ import { checkpointPaths } from '../checkpoint-files.ts';
 import type { CheckpointRecord } from '../checkpoint-record.ts';
 import { findCheckpoint } from '../checkpoint-tree.ts';
 import { type ExportedDisk, exportChain, exportFlat } from '../export-disks.ts';
+import { requireSoundLayers } from '../sound-layers.ts';
 
 const Input = z.strictObject({
   vmId: z.string(),
@@ -140,6 +141,7 @@ async function pin(
   });
   // A merge that was under way when the pin came must have let go of the files.
   await using _still = await host.chains.pause(input.vmId);
+  await requireSoundLayers(host, input.vmId, input.id);
   const { checkpoints } = await host.chainRecords.read(input.vmId);
   return findCheckpoint(checkpoints, input.vmName, input.id);
 }
