@@ -86,9 +86,14 @@ export async function addKey(
 
 /** @throws repository.last-key, repository.key-not-found, repository.append-only */
 export async function removeKey(context: RepositoryContext, id: string): Promise<void> {
+  await requireRemovable(context, id);
+  await context.store.delete(keyName(id));
+}
+
+/** @throws repository.last-key, repository.key-not-found, repository.append-only */
+export async function requireRemovable(context: RepositoryContext, id: string): Promise<void> {
   context.throwIfAppendOnly();
   const { slots } = await listKeySlots(context.store);
   if (!slots.some((slot) => slot.id === id)) throw repositoryErrors['key-not-found']({ key: id });
   if (slots.length === 1) throw repositoryErrors['last-key']({ key: id });
-  await context.store.delete(keyName(id));
 }

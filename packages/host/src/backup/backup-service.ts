@@ -127,12 +127,20 @@ export class BackupService {
   /** @throws backup.not-found, backup.not-found-anywhere: also where two have the name */
   async find(backup: string, query: BackupQuery, signal: AbortSignal): Promise<Found> {
     const named: Found[] = [];
+    const failures: unknown[] = [];
     for (const record of await this.#records(query)) {
-      for (const each of await this.#read(record, signal)) {
+      // A repository that is out of reach hides no backup of another one that is told by its id.
+      const backups = await this.#read(record, signal).catch((cause: unknown) => {
+        signal.throwIfAborted();
+        failures.push(cause);
+        return [];
+      });
+      for (const each of backups) {
         if (each.id === backup.toLowerCase()) return { backup: each, record };
         if (each.name === backup) named.push({ backup: each, record });
       }
     }
+    if (failures.length > 0) throw failures[0];
     if (named.length === 1) return named[0]!;
     throw query.repository === undefined
       ? backupErrors['not-found-anywhere']({ backup })

@@ -3,7 +3,7 @@
  * it is a key; an operation's input is on record and holds its id alone.
  */
 import { repositoryErrors } from '@corral/backup/errors';
-import { addKey, listKeySlots, removeKey } from '@corral/backup/key-management';
+import { addKey, listKeySlots, removeKey, requireRemovable } from '@corral/backup/key-management';
 import type { Repository } from '@corral/backup/repository';
 import { isCorralError } from '@corral/core/errors';
 import { defineOperation } from '@corral/operation/operation';
@@ -73,7 +73,7 @@ function putKey(host: RepositoryHost) {
 }
 
 export function repositoryKeyRemove(host: RepositoryHost) {
-  return defineOperation<z.infer<typeof RemoveInput>, { 'remove-key': null }>({
+  return defineOperation<z.infer<typeof RemoveInput>, { check: null; 'remove-key': null }>({
     kind: 'repository.key-remove',
     input: (json) => RemoveInput.parse(json),
     target: ({ id }) => [connectionTarget(id), keysTarget(id)],
@@ -82,16 +82,22 @@ export function repositoryKeyRemove(host: RepositoryHost) {
     afterCrash: 'resume',
     steps: [
       {
-        name: 'remove-key',
-        pivot: true,
-        run: async ({ attempt, input, signal }) => {
-          await using repository = await host.connections.open(input.id, signal);
-          const { id, key, name } = input;
+        // What is refused is refused before the step from which there is no way back.
+        name: 'check',
+        run: async ({ input: { id, key, name }, signal }) => {
+          await using repository = await host.connections.open(id, signal);
           if (repository.opened.keyId === key)
             throw connectionErrors['key-in-use']({ key, repository: name });
-          if (attempt === 1) await removeKey(repository.context, key);
-          else await removeKeyIfThere(host, { id, name }, key, signal);
-          await host.emit('repository.key-removed', repositorySubject(input), { key });
+          await requireRemovable(repository.context, key);
+          return null;
+        },
+      },
+      {
+        name: 'remove-key',
+        pivot: true,
+        run: async ({ input, signal }) => {
+          await removeKeyIfThere(host, input, input.key, signal);
+          await host.emit('repository.key-removed', repositorySubject(input), { key: input.key });
           return null;
         },
       },

@@ -12,6 +12,7 @@ const Input = z.strictObject({ id: z.string(), name: z.string(), uid: z.int().nu
 export type VmDeleteInput = z.infer<typeof Input>;
 
 interface Results {
+  check: null;
   unregister: null;
   'delete-files': null;
   'release-user': null;
@@ -27,13 +28,22 @@ export function vmDelete(host: VmHost) {
     afterCrash: 'resume',
     steps: [
       {
-        name: 'unregister',
-        pivot: true,
+        // What is refused is refused before the step from which there is no way back.
+        name: 'check',
         run: async ({ input }) => {
           const record = await host.records.find(input.id);
           if (!record) return null;
           requireLegal(host, record, 'delete');
           await requireUnpinned(host, record);
+          return null;
+        },
+      },
+      {
+        name: 'unregister',
+        pivot: true,
+        run: async ({ input }) => {
+          const record = await host.records.find(input.id);
+          if (!record) return null;
           await host.chainRecords.forget(input.id);
           await host.records.delete(input.id);
           await host.emit('vm.deleted', subject(record));
