@@ -4,7 +4,7 @@ import test from 'node:test';
 import { notInstalled } from '../../tools/setup/debian-packages.mjs';
 import { checkDistribution, parseOsRelease } from '../../tools/setup/distribution.mjs';
 import { missingPackages } from '../../tools/setup/npm-packages.mjs';
-import { selectTiers } from '../../tools/testing/tiers.ts';
+import { filesInOrder, selectTiers } from '../../tools/testing/tiers.ts';
 
 const osRelease = (id: string, version: string, like = ''): string =>
   `PRETTY_NAME="${id} of the test"\nVERSION_ID="${version}"\nID=${id}\nID_LIKE="${like}"\n`;
@@ -65,7 +65,7 @@ const tiers = [
   { name: 'unit', files: ['packages/core/src/a.test.ts', 'packages/disk/src/b.test.ts'] },
   { name: 'rules', files: ['test/rules.test.ts'] },
   { name: 'guest', files: ['test/guest/boot.test.ts', 'test/guest/disks/hot.test.ts'] },
-].map((tier) => ({ ...tier, concurrency: 1, fileLimitMs: 1000 }));
+].map((tier) => ({ ...tier, isQuick: tier.name === 'unit', fileLimitMs: 1000 }));
 
 const selected = (...filters: readonly string[]): readonly string[] =>
   selectTiers(tiers, filters).flatMap(({ files }) => files);
@@ -75,6 +75,21 @@ test('filters name a tier, or the beginning of a path in it', () => {
   assert.deepEqual(selected('unit/disk'), ['packages/disk/src/b.test.ts']);
   assert.deepEqual(selected('guest/boot', 'rules'), ['test/rules.test.ts', 'test/guest/boot.test.ts']);
   assert.deepEqual(selected('guest/disks'), ['test/guest/disks/hot.test.ts']);
+});
+
+test('what takes longest begins first, the others as they stand', () => {
+  const more = [
+    ...tiers,
+    { name: 'crash', files: ['test/crash/power-cut.test.ts', 'test/crash/daemon-killed/vms.test.ts'] },
+  ];
+  const paths = filesInOrder(more.map((tier) => ({ isQuick: false, fileLimitMs: 1000, ...tier }))).map(
+    ({ path }) => path,
+  );
+  assert.deepEqual(paths.slice(0, 2), [
+    'test/crash/daemon-killed/vms.test.ts',
+    'packages/core/src/a.test.ts',
+  ]);
+  assert.equal(paths.length, 7);
 });
 
 test('a filter that names nothing is an error, not a success', () => {

@@ -9,8 +9,24 @@ function children(): readonly number[] {
   return list.split(' ').filter(Boolean).map(Number);
 }
 
-/** Watches this process's children, the test files, until it is disposed of. */
-export function watchOverdueFiles(limitMs: number, report: (pid: number) => void): Disposable {
+/** Which of the files the process runs; undefined when it has ended or runs another. */
+function fileOf(pid: number, files: readonly string[]): string | undefined {
+  try {
+    const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+    return files.find((file) => words.includes(file));
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ESRCH') return undefined;
+    throw error;
+  }
+}
+
+/** Watches those of this process's children that run these files, until it is disposed of. */
+export function watchOverdueFiles(
+  files: readonly string[],
+  limitMs: number,
+  report: (file: string) => void,
+): Disposable {
   const firstSeen = new Map<number, number>();
   const timer = setInterval(() => {
     const now = performance.now();
@@ -19,8 +35,9 @@ export function watchOverdueFiles(limitMs: number, report: (pid: number) => void
     for (const pid of alive) {
       const since = firstSeen.get(pid) ?? now;
       firstSeen.set(pid, since);
-      if (now - since <= limitMs) continue;
-      report(pid);
+      const file = now - since > limitMs ? fileOf(pid, files) : undefined;
+      if (file === undefined) continue;
+      report(file);
       process.kill(pid, 'SIGKILL');
     }
   }, 1000);

@@ -3,14 +3,13 @@
  * one more. A filter is `TIER` or `TIER/START-OF-PATH`.
  */
 import { globSync, readdirSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
 
 export interface Tier {
   readonly name: string;
-  /** Paths relative to the project, in the order in which they begin. */
+  /** Paths relative to the project. */
   readonly files: readonly string[];
-  /** Files that run beside each other. */
-  readonly concurrency: number;
+  /** Short tests without a guest; they come first. */
+  readonly isQuick: boolean;
   /** A file that takes longer is ended and has failed. */
   readonly fileLimitMs: number;
 }
@@ -25,34 +24,30 @@ const limitsMs: Readonly<Record<string, number>> = {
   crash: 40 * minute,
 };
 
-/** What takes longest begins first, so that no processor is idle while the last file of a tier ends. */
+/** What takes longest begins first, so that no processor is idle while the last file ends. */
 const longest = [
-  'test/crash/qemu-killed/machines.test.ts',
-  'test/crash/qemu-killed/checkpoints.test.ts',
-  'test/crash/qemu-killed/backups.test.ts',
-  'test/crash/daemon-killed/vms.test.ts',
-  'test/crash/daemon-killed/restores.test.ts',
   'test/guest/debian.test.ts',
+  'test/crash/daemon-killed/vms.test.ts',
   'test/guest/uefi.test.ts',
-  'test/guest/backup-story.test.ts',
+  'test/crash/daemon-killed/restores.test.ts',
   'test/guest/vm-life.test.ts',
+  'test/guest/restore.test.ts',
+  'test/guest/restore-instant.test.ts',
+  'test/crash/qemu-killed/checkpoints.test.ts',
+  'test/crash/daemon-killed/checkpoints.test.ts',
+  'test/guest/backup-story.test.ts',
+  'test/crash/qemu-killed/machines.test.ts',
+  'test/crash/qemu-killed/backups.test.ts',
 ];
 
 const isTest = (path: string): boolean => /\.test\.(ts|mjs)$/.test(path);
 
-/** Tiers whose tests wait, for a disk, a process that starts or ends, or what a guest does next, while they compute nothing. */
-const waiting: ReadonlySet<string> = new Set(['backup', 'crash', 'guest']);
-
-/** As many files run beside each other as there are processors, and one more where that leaves them idle. */
 function tier(name: string, files: readonly string[]): Tier {
   // What is sampled otherwise is whole then: the story of backups takes half an hour on a busy machine.
   const longer = process.env['CORRAL_TEST_ALL'] === '1' ? 6 : 1;
   const fileLimitMs = longer * (limitsMs[name] ?? ordinaryLimitMs);
   const tests = files.filter(isTest).toSorted();
-  const first = longest.filter((path) => tests.includes(path));
-  const inOrder = [...first, ...tests.filter((path) => !first.includes(path))];
-  const concurrency = availableParallelism() + (waiting.has(name) ? 1 : 0);
-  return { name, files: inOrder, concurrency, fileLimitMs };
+  return { name, files: tests, isQuick: name === 'unit' || name === 'rules', fileLimitMs };
 }
 
 /** @param root the project */
@@ -102,4 +97,19 @@ export function selectTiers(tiers: readonly Tier[], filters: readonly string[]):
       files: each.files.filter((file) => filters.some((filter) => matches(filter, each.name, file))),
     }))
     .filter(({ files }) => files.length > 0);
+}
+
+export interface TestFile {
+  readonly path: string;
+  readonly limitMs: number;
+}
+
+/** The files of several tiers in the order in which they begin. */
+export function filesInOrder(tiers: readonly Tier[]): TestFile[] {
+  const files = tiers.flatMap(({ files, fileLimitMs }) =>
+    files.map((path) => ({ path, limitMs: fileLimitMs })),
+  );
+  const rank = ({ path }: TestFile): number =>
+    longest.includes(path) ? longest.indexOf(path) : longest.length;
+  return files.toSorted((a, b) => rank(a) - rank(b));
 }
