@@ -2,7 +2,7 @@
  * Copies points to a second repository. Ids are keyed, so blocks are read and stored anew; a point whose base was copied
  * before is copied as what changed since.
  */
-import { repositoryErrors } from '../errors.ts';
+import { isLoss, repositoryErrors } from '../errors.ts';
 import { type Point, streamsOf } from '../point/point.ts';
 import type { PointReader } from '../point/point-reader.ts';
 import type { StreamReader } from '../point/stream-reader.ts';
@@ -27,7 +27,10 @@ export interface CopyResult {
 const pieceBytes = 2 ** 20;
 const documentLimit = 64 * 2 ** 20;
 
-/** Copies points, oldest first. What is there is not copied again. */
+/**
+ * Copies points, oldest first. What is there is not copied again. A point that lost data keeps no sound one from being
+ * copied: its loss is thrown when all others are there.
+ */
 export async function copyPoints(
   source: Repository,
   target: Repository,
@@ -41,6 +44,7 @@ export async function copyPoints(
   const there = [...(await target.points(options.signal)).points];
   const copied: { source: string; copy: string }[] = [];
   const skipped: string[] = [];
+  const losses: unknown[] = [];
   for (const point of points.filter(({ id }) => wanted.has(id))) {
     const known = there.find((copy) => isMatch(copy, source.id, point.id));
     if (known) {
@@ -48,12 +52,17 @@ export async function copyPoints(
       skipped.push(point.id);
       continue;
     }
-    const copy = await copyPoint(source, target, point, there, options);
+    const copy = await copyPoint(source, target, point, there, options).catch((cause: unknown) => {
+      if (!isLoss(cause)) throw cause;
+      losses.push(cause);
+    });
+    if (!copy) continue;
     await copyFindings(source, point, target, copy, options.signal);
     there.push(copy);
     copied.push({ source: point.id, copy: copy.id });
     options.onPoint?.(point, copy);
   }
+  if (losses.length > 0) throw losses[0];
   return { copied, skipped };
 }
 
