@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { DiskLayer } from '@corral/api/schemas/vm-settings';
 import fc from 'fast-check';
+import { orphanedBy } from '../testing/orphaned-by.ts';
 import { type Chain, type Merge, withMerged } from './chain.ts';
-import { type ChainHolder, layerForest, orphanedBy, planMerges } from './layer-forest.ts';
+import { type ChainHolder, layerForest, planMerges } from './layer-forest.ts';
 
 const layer = (id: string, shared = false): DiskLayer => ({
   id,

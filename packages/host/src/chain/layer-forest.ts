@@ -90,9 +90,3 @@ export function sealedAbove(holders: readonly ChainHolder[], layerId: string): D
     .filter(({ parentId, present }) => parentId === layerId && !present)
     .map(({ layer }) => layer);
 }
-
-/** Layers that nothing holds any more, when `gone` lets go: their files can be deleted. Shared ones stay. */
-export function orphanedBy(gone: Chain, holders: readonly ChainHolder[]): DiskLayer[] {
-  const held = new Set(holders.flatMap(({ chain }) => chain.map(({ id }) => id)));
-  return gone.filter((layer) => !layer.shared && !held.has(layer.id));
-}

@@ -243,7 +243,7 @@ async function commitOnce(host: VmHost, request: MergeRequest, context: CommitCo
   if (isPinned(state, request)) throw new ChainPaused('the files of the layers are pinned');
   const applied = state.vm.process?.applied.disks.find(({ id }) => id === diskId);
   const openInQemu = applied && chainOf(applied).some(({ id }) => id === upper.id);
-  await using space = await watchSpace(host, request, context.signal);
+  await using space = await watchSpace(host, request, context.signal, () => requireHeld(host, request));
   try {
     const limited = { ...context, signal: space.signal };
     await commitIn(host, request, state, openInQemu ? applied.path : null, limited);

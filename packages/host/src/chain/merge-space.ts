@@ -16,17 +16,23 @@ export async function allocatedBytes(path: string): Promise<number> {
 }
 
 export interface SpaceWatch extends AsyncDisposable {
-  /** Also aborts, with chain.merge-no-space, when the lower layer's volume is nearly full. */
+  /** Also aborts when the lower layer's volume is nearly full, with chain.merge-no-space, or another host's by now. */
   readonly signal: AbortSignal;
   /** What is missing now: for a merge that the volume itself has stopped. */
   readonly shortage: () => Promise<CorralError>;
 }
 
-/** Looks at once, then from time to time. @throws chain.merge-no-space where nothing can begin */
+/**
+ * Looks at once, then from time to time.
+ *
+ * @param mayWrite rejects when the volume is no longer this host's: another one has seized it. Asked from time to time
+ * @throws chain.merge-no-space where nothing can begin
+ */
 export async function watchSpace(
   host: VmHost,
   request: MergeRequest,
   signal: AbortSignal,
+  mayWrite: () => Promise<void>,
 ): Promise<SpaceWatch> {
   const path = host.directory.resolveInVm(request.vmId, request.lower.path);
   const upperBytes = await allocatedBytes(host.directory.resolveInVm(request.vmId, request.upper.path));
@@ -40,6 +46,7 @@ export async function watchSpace(
   if ((await freeBytes(path)) < leaveBytes) throw await shortage();
   const short = new AbortController();
   const look = async (): Promise<void> => {
+    await mayWrite();
     if ((await freeBytes(path)) < leaveBytes) short.abort(await shortage());
   };
   let looking = Promise.resolve();

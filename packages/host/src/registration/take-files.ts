@@ -1,5 +1,5 @@
 /** Brings the files of a VM to where this host has its VMs, or leaves them where they lie. */
-import { chmod, chown, mkdir, readdir } from 'node:fs/promises';
+import { chmod, chown, constants, mkdir, open, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { VmSettings } from '@corral/api/schemas/vm-settings';
 import { copyDiskFile } from '@corral/image/copy/copy-disk-file';
@@ -87,8 +87,7 @@ export async function giveToUser(
   if (await exists(paths.firmwareVariables)) await own(paths.firmwareVariables, uid);
   for (const path of bootFilesOf(all)) {
     const file = host.directory.resolveInVm(id, path);
-    await chmod(file, 0o640);
-    if (uid !== null) await chown(file, 0, uid);
+    await give(file, 0o640, uid === null ? null : { uid: 0, gid: uid });
   }
   if (await exists(paths.tpm)) await ownTree(paths.tpm, uid);
 }
@@ -99,8 +98,18 @@ function bootFilesOf(all: readonly VmSettings[]): Set<string> {
 }
 
 async function own(file: string, uid: number | null): Promise<void> {
-  await chmod(file, 0o600);
-  if (uid !== null) await chown(file, uid, uid);
+  await give(file, 0o600, uid === null ? null : { uid, gid: uid });
+}
+
+/** Never through a link: the folder may be somebody's who puts one in place of a file that was looked at. */
+async function give(
+  file: string,
+  mode: number,
+  owner: { readonly uid: number; readonly gid: number } | null,
+): Promise<void> {
+  await using handle = await open(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  await handle.chmod(mode);
+  if (owner) await handle.chown(owner.uid, owner.gid);
 }
 
 async function ownTree(folder: string, uid: number | null): Promise<void> {
