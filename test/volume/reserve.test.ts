@@ -29,8 +29,7 @@ describe('the reserve of a volume', () => {
     const source = join(host.data, 'source.raw');
     await writeFile(source, Buffer.alloc(32 * MiB, 7));
     const vm = { name: 'a', memoryBytes: 64 * MiB, volume: 'v' };
-    await succeeded(client, client.vm.create({ ...vm, disks: [{ name: 'd', from: source }], start: true }));
-    await vmInState(client, 'a', 'running');
+    await succeeded(client, client.vm.create({ ...vm, disks: [{ name: 'd', from: source }] }));
     const shown = await client.volume.show('v');
     assert.ok(shown.allocatedBytes! >= 32 * MiB);
     assert.deepEqual([shown.provisionedBytes, shown.usedBy.length], [32 * MiB, 1]);
@@ -44,6 +43,8 @@ describe('the reserve of a volume', () => {
     );
     const clone = client.vm.clone('a', { name: 'b' });
     await assert.rejects(succeeded(client, clone), /reserve/);
+    await succeeded(client, client.vm.start('a'));
+    await vmInState(client, 'a', 'running');
     // The memory of the VM is more than what is left above the reserve.
     const checkpoint = client.checkpoint.create('a', { name: 'c', type: 'standard' });
     await assert.rejects(succeeded(client, checkpoint), /Checkpoint c needs 64 MiB on volume "v"/);
