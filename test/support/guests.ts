@@ -30,13 +30,13 @@ export async function agentAnswers(client: Client, vm: string, limitMs?: number)
     async () => {
       try {
         await client.guest.exec(vm, { command: ['true'], limitMs: 5000 });
-        return true;
+        return 'it answers';
       } catch (cause) {
-        if (isApiProblem(cause) && cause.code?.startsWith('agent.')) return false;
+        if (isApiProblem(cause) && cause.code?.startsWith('agent.')) return cause.message;
         throw cause;
       }
     },
-    (answered) => answered,
+    (answer) => answer === 'it answers',
     limitMs,
   );
 }
