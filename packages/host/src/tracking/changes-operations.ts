@@ -7,6 +7,7 @@
 import { rm } from 'node:fs/promises';
 import { isCorralError } from '@corral/core/errors';
 import { derivedId } from '@corral/core/ids';
+import { Turns } from '@corral/core/turns';
 import { defineOperation } from '@corral/operation/operation';
 import { z } from 'zod';
 import type { Forks } from '../backup/backup-host.ts';
@@ -124,6 +125,9 @@ export function changesOpen(changes: ChangesHost) {
   });
 }
 
+/** A server that ended is started again, for as long as its record is there; by the id of what is held open. */
+export const servingTurns = new Turns();
+
 /** Starts the server of what is held open; also again, when it is gone. */
 export async function serve(
   host: VmHost,
@@ -166,7 +170,11 @@ export function changesClose({ host, records }: ChangesHost) {
       {
         name: 'forget',
         run: async ({ input, signal }) => {
-          await records.delete(input.vmId, input.id);
+          // Its server may have been found ended meanwhile, and started again.
+          await servingTurns.take(input.id, async () => {
+            await records.delete(input.vmId, input.id);
+            await endChangesServer(host.directory, input.id);
+          });
           await letGo(host, input.vmId, input.id, signal);
           return null;
         },

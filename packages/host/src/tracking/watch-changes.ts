@@ -2,7 +2,7 @@
 import { delay } from '@corral/core/abort';
 import { isCorralError } from '@corral/core/errors';
 import { isAlive } from '../process/process-identity.ts';
-import { type ChangesCloseInput, type ChangesHost, serve } from './changes-operations.ts';
+import { type ChangesCloseInput, type ChangesHost, serve, servingTurns } from './changes-operations.ts';
 import type { ChangesRecord } from './changes-record.ts';
 
 const lookEveryMs = 5_000;
@@ -37,6 +37,9 @@ async function look(
   const { id, vmId, vmName } = record;
   const gone = (await host.records.find(vmId)) === null;
   if (gone || Date.parse(record.expiresAt) <= Date.now()) return void (await close({ id, vmId, vmName }));
-  if (record.process === null || (await isAlive(record.process))) return;
-  await records.put({ ...record, process: await serve(host, vmId, id, signal) });
+  await servingTurns.take(id, async () => {
+    const current = await records.find(vmId, id);
+    if (!current?.process || (await isAlive(current.process))) return;
+    await records.put({ ...current, process: await serve(host, vmId, id, signal) });
+  });
 }
