@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { isDeepStrictEqual } from 'node:util';
 import type { Client } from '@corral/api/client.gen';
 import { VmSettings } from '@corral/api/schemas/vm-settings';
 import { eventually, succeeded } from '../support/operations.ts';
@@ -68,17 +67,14 @@ export async function nothingLeftOver(
   sessions: SessionsLeft = 'none',
 ): Promise<void> {
   await closeReaders(client);
-  // A merge of what was closed just now has processes of its own, and may begin a moment after that.
-  await eventually(
-    'each QEMU belongs to a VM, and each VM that runs has one',
-    async () => ({
-      running: (await client.vm.list({})).items.flatMap(({ pid }) => (pid === null ? [] : [pid])),
-      processes: processesOf(data).filter((pid) => pid !== daemonPid),
-    }),
-    ({ running, processes }) => isDeepStrictEqual(running.sort(), processes.sort()),
-    20_000,
-  );
   const vms = (await client.vm.list({})).items;
+  const running = vms.flatMap(({ pid }) => (pid === null ? [] : [pid]));
+  const processes = processesOf(data).filter((pid) => pid !== daemonPid);
+  assert.deepEqual(
+    processes.sort(),
+    running.sort(),
+    'each QEMU belongs to a VM, and each VM that runs has one',
+  );
   const ids = vms.map(({ id }) => id).sort();
   assert.deepEqual(readdirSync(join(data, 'vms')).sort(), ids, 'a folder for each VM, and no other');
   const images = (await client.image.list({})).items.map(({ id }) => id).sort();
