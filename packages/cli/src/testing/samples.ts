@@ -1,4 +1,5 @@
 /** Objects of the API for tests: whole, so that the contract's schemas accept them. */
+import type { Backup } from '@corral/api/schemas/backup';
 import type { Checkpoint } from '@corral/api/schemas/checkpoint';
 import type { Event } from '@corral/api/schemas/event';
 import type { Image } from '@corral/api/schemas/image';
@@ -166,5 +167,27 @@ export function sampleCheckpoint(change: Partial<Checkpoint> = {}): Checkpoint {
     changedBytes: 4096,
     current: false,
     ...change,
+  };
+}
+
+export function sampleBackup(): Backup {
+  return {
+    id: idOf('1'),
+    name: 'nightly',
+    vm: { id: idOf('2'), name: 'web1' },
+    repository: { id: idOf('3'), name: 'vault' },
+    createdAt: '2026-01-02T03:04:05.000Z',
+    host: 'one',
+    consistency: 'filesystem',
+    reason: null,
+    frozenMs: 30,
+    base: null,
+    plan: null,
+    lockedUntil: null,
+    disks: [],
+    documents: [],
+    verification: null,
+    auditMs: 0,
+    doubts: [],
   };
 }

@@ -4,27 +4,9 @@ import { ApiProblem } from '@corral/api/api-problem';
 import type { Backup } from '@corral/api/schemas/backup';
 import { FakeDaemon } from '../../testing/fake-daemon.ts';
 import { runCli } from '../../testing/run-cli.ts';
-import { doneOperation, idOf } from '../../testing/samples.ts';
+import { doneOperation, sampleBackup } from '../../testing/samples.ts';
 
-const backup: Backup = {
-  id: idOf('1'),
-  name: 'nightly',
-  vm: { id: idOf('2'), name: 'web1' },
-  repository: { id: idOf('3'), name: 'vault' },
-  createdAt: '2026-01-02T03:04:05.000Z',
-  host: 'one',
-  consistency: 'filesystem',
-  reason: null,
-  frozenMs: 30,
-  base: null,
-  plan: null,
-  lockedUntil: null,
-  disks: [],
-  documents: [],
-  verification: null,
-  auditMs: 0,
-  doubts: [],
-};
+const backup = sampleBackup();
 
 function refused(vm: string): ApiProblem {
   const detail = `VM "${vm}" has a device.`;

@@ -3,32 +3,14 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import type { Backup, BackupFinding } from '@corral/api/schemas/backup';
+import type { BackupFinding } from '@corral/api/schemas/backup';
 import { FakeDaemon } from '../../testing/fake-daemon.ts';
 import { runCli } from '../../testing/run-cli.ts';
-import { idOf } from '../../testing/samples.ts';
+import { sampleBackup } from '../../testing/samples.ts';
 
 const at = '2026-01-02T03:04:05.000Z';
 
-const backup: Backup = {
-  id: idOf('1'),
-  name: 'nightly',
-  vm: { id: idOf('2'), name: 'web1' },
-  repository: { id: idOf('3'), name: 'vault' },
-  createdAt: at,
-  host: 'one',
-  consistency: 'filesystem',
-  reason: null,
-  frozenMs: 30,
-  base: null,
-  plan: null,
-  lockedUntil: null,
-  disks: [],
-  documents: [],
-  verification: null,
-  auditMs: 0,
-  doubts: [],
-};
+const backup = sampleBackup();
 
 function finding(screenshot: string | null): BackupFinding {
   return { at, outcome: 'passed', method: 'agent', detail: 'It ran.', tookMs: 5, host: 'one', screenshot };
